@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# One source of kernels, compiled once for each instruction set. Each copy sees
+#   GF_ISA_IS_<NAME>=1      which set it is compiled for
+#   GF_ISA_NAMESPACE=<name> where its own symbols live
+# The rest of the library sees GF_HAS_<NAME>=1 for each set that the build holds.
+set(GATEFUSE_KERNELS native/src/cpu/kernels.cpp)
+set(GATEFUSE_ISA_NAMES "")
+set(GATEFUSE_ISA_OBJECTS "")
+set(GATEFUSE_ISA_DEFINITIONS "")
+
+macro(gatefuse_instruction_set name)
+  string(TOUPPER ${name} upper)
+  add_library(gatefuse_kernels_${name} OBJECT ${GATEFUSE_KERNELS})
+  target_link_libraries(gatefuse_kernels_${name} PRIVATE gatefuse_flags)
+  target_compile_options(gatefuse_kernels_${name} PRIVATE ${ARGN})
+  target_compile_definitions(gatefuse_kernels_${name}
+    PRIVATE GF_ISA_IS_${upper}=1 GF_ISA_NAMESPACE=${name})
+  list(APPEND GATEFUSE_ISA_NAMES ${name})
+  list(APPEND GATEFUSE_ISA_OBJECTS $<TARGET_OBJECTS:gatefuse_kernels_${name}>)
+  list(APPEND GATEFUSE_ISA_DEFINITIONS GF_HAS_${upper}=1)
+endmacro()
+
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|amd64|AMD64)$")
+  # The slowest to compile comes first, so that the others are compiled beside it.
+  # gcc 12's own AVX-512 header uses a variable before it is set, on purpose, and warns of itself.
+  gatefuse_instruction_set(avx512
+    -mavx512f -mavx512dq -mavx512bw -mavx512vl -mfma -mprefer-vector-width=512
+    $<$<CXX_COMPILER_ID:GNU>:-Wno-uninitialized> $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
+  gatefuse_instruction_set(avx2 -mavx2 -mfma)
+  gatefuse_instruction_set(baseline -msse2)
+else()
+  gatefuse_instruction_set(generic)
+endif()

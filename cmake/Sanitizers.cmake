@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# GATEFUSE_SANITIZE=address,undefined or thread: the whole build under gcc's or clang's sanitizers,
+# with -O1: more takes gcc minutes over the checked kernels.
+set(GATEFUSE_SANITIZE "" CACHE STRING "Sanitizers: address,undefined or thread; empty for none")
+
+if(GATEFUSE_SANITIZE)
+  target_compile_options(gatefuse_flags INTERFACE
+    -fsanitize=${GATEFUSE_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -g1 -O1)
+  target_link_options(gatefuse_flags INTERFACE -fsanitize=${GATEFUSE_SANITIZE})
+endif()
