@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * GateFuse: gated recurrent networks over whole sequences, in one call.
+ *
+ * This header is the whole boundary: plain C, opaque handles, a status per call.
+ *
+ * Life of a network:   gf_model_create -> gf_model_set_tensor (each tensor once)
+ *                      -> gf_session_create -> gf_forward, many times.
+ *
+ * A model holds packed weights. It is immutable once its first session exists, and any number of
+ * threads may share it. A session holds a workspace for a largest number of steps and of rows; one
+ * thread at a time may use it. After a session exists, gf_forward allocates nothing.
+ *
+ * Errors: every gf_status other than GF_OK leaves a sentence in gf_last_error() of the calling
+ * thread, and leaves outputs unspecified but all handles usable.
+ *
+ * Shapes: T steps, B sequences (rows of the batch), I inputs, H hidden units, L layers,
+ * D directions (1 or 2), V rows of the embedding, O outputs of the head. Row-major, the last index
+ * contiguous. "Slot" l * D + d is layer l, direction d (0 forward, 1 reverse).
+ *
+ * Compatibility: see the rule at gf_version.
+ */
+#ifndef GATEFUSE_H
+#define GATEFUSE_H
+
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#define GF_API __attribute__((visibility("default")))
+#else
+#define GF_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- Version --------------------------------------------------------------------------------- */
+
+#define GF_VERSION_MAJOR 1
+#define GF_VERSION_MINOR 0
+
+/*
+ * The version of this interface that the library was built with: major * 1000 + minor.
+ *
+ * The rule: a minor version may add functions, enumerators, and fields at the end of structs that
+ * begin with struct_size; it changes nothing that exists. Anything else is a new major version.
+ * A caller built with major.minor works with every library of the same major and at least that
+ * minor. A struct smaller than the library's own is read as if its missing fields were zero.
+ */
+GF_API int32_t gf_version(void);
+
+/* ---- Status ---------------------------------------------------------------------------------- */
+
+typedef int32_t gf_status;
+enum {
+  GF_OK = 0,
+  GF_INVALID_ARGUMENT = 1,    /* a shape, size, pointer or enumerator is wrong */
+  GF_INVALID_STATE = 2,       /* the call came too early or too late, such as a tensor after a session */
+  GF_OUT_OF_MEMORY = 3,       /* host or device memory could not be had */
+  GF_BACKEND_UNAVAILABLE = 4, /* the backend or instruction set does not run on this machine */
+  GF_BACKEND_FAILED = 5,      /* the backend reported an error; the process may go on */
+  GF_CONTEXT_LOST = 6,        /* a device error that only a new process recovers from */
+  GF_INTERNAL = 7             /* a defect of this library */
+};
+
+/*
+ * The sentence that belongs to the last failed call of this thread, "" if none. Never null.
+ * Owned by the library, valid until the thread's next call of a gf_ function.
+ */
+GF_API const char* gf_last_error(void);
+
+/* ---- Backends -------------------------------------------------------------------------------- */
+
+enum { GF_BACKEND_CPU = 1, GF_BACKEND_CUDA = 2 };
+
+/* Bits of gf_cpu_instruction_sets and values of gf_model_options.instruction_set. */
+enum {
+  GF_ISA_AUTO = 0,     /* the widest that this processor runs */
+  GF_ISA_GENERIC = 1,  /* plain C++, on processors other than x86-64 */
+  GF_ISA_BASELINE = 2, /* any x86-64 (SSE2) */
+  GF_ISA_AVX2 = 4,     /* AVX2 and FMA */
+  GF_ISA_AVX512 = 8    /* AVX-512 F, DQ, BW and VL */
+};
+
+/* The instruction sets that this build holds and this processor runs: a sum of GF_ISA_ bits. */
+GF_API int32_t gf_cpu_instruction_sets(void);
+
+/*
+ * Loads a further backend from a shared library that exports gatefuse_backend_table.
+ * path: absolute, UTF-8, not null. Loading the same backend twice keeps the first.
+ * GF_BACKEND_UNAVAILABLE says why it does not run here. Thread-safe.
+ */
+GF_API gf_status gf_backend_load(const char* path);
+
+/*
+ * Writes what is known of a backend as lines "key=value" ("available=1", "device=...",
+ * "reason=..."), zero-terminated, at most capacity bytes with the zero; longer text is cut.
+ * backend: GF_BACKEND_*. text: [capacity], host, not null. Thread-safe.
+ */
+GF_API gf_status gf_backend_describe(int32_t backend, char* text, int64_t capacity);
+
+/* ---- Network --------------------------------------------------------------------------------- */
+
+/* The cells, by the names and row blocks of their parameters (a trailing / : H / chunk rows). */
+enum {
+  GF_LSTM = 0,                   /* input, forget, candidate, output */
+  GF_LSTM_TIED = 1,              /* forget, candidate, output */
+  GF_LSTM_REFINE = 2,            /* refine, forget, candidate, output */
+  GF_LSTM_CUMAX = 3,             /* forget/, candidate, output */
+  GF_LSTM_CUMAX_REFINE = 4,      /* refine, forget/, candidate, output */
+  GF_ONLSTM = 5,                 /* input, forget, candidate, output, master_input/, master_forget/ */
+  GF_GRU = 6,                    /* reset, update, candidate */
+  GF_GRU_REFINE = 7,             /* reset, update, candidate, refine */
+  GF_GRU_RESET_BEFORE = 8,       /* reset, update, candidate */
+  GF_GRU_REFINE_RESET_BEFORE = 9 /* reset, update, candidate, refine */
+};
+
+/* A network: L stacked layers of one cell, optionally after an embedding and before a linear head. */
+typedef struct gf_spec {
+  uint32_t struct_size; /* sizeof(gf_spec) */
+  int32_t cell;         /* GF_LSTM .. */
+  int32_t input_size;   /* I >= 1 */
+  int32_t hidden_size;  /* H >= 1 */
+  int32_t layers;       /* L >= 1 */
+  int32_t directions;   /* D, 1 or 2 */
+  int32_t chunk;        /* >= 1, divides H; 1 for cells without a / block */
+  int32_t vocabulary;   /* V >= 1: the input is tokens, rows of an embedding [V, I]; 0: the input is x */
+  int32_t outputs;      /* O >= 1: a linear head [O, D*H] with bias [O]; 0: none */
+} gf_spec;
+
+/*
+ * The tensors of a network, in this order:
+ *   for each layer l, for each direction d:
+ *     weight_ih [rows, I or D*H], weight_hh [rows, H], bias_ih [rows], bias_hh [rows]
+ *   then, where V > 0, embedding.weight [V, I]
+ *   then, where O > 0, head.weight [O, D*H], head.bias [O]
+ * rows is the sum of the cell's blocks. Names are PyTorch's.
+ */
+
+/* Writes the number of tensors to *count. spec, count: host, not null. Checks the spec. Thread-safe. */
+GF_API gf_status gf_tensor_count(const gf_spec* spec, int32_t* count);
+
+/*
+ * Writes the shape of one tensor: *rows and *columns (1 for a bias).
+ * spec, rows, columns: host, not null. index: 0 .. count - 1. Thread-safe.
+ */
+GF_API gf_status gf_tensor_shape(const gf_spec* spec, int32_t index, int64_t* rows, int64_t* columns);
+
+/* ---- Model ----------------------------------------------------------------------------------- */
+
+typedef struct gf_model gf_model;
+
+typedef struct gf_model_options {
+  uint32_t struct_size;    /* sizeof(gf_model_options) */
+  int32_t backend;         /* GF_BACKEND_*; 0: GF_BACKEND_CPU */
+  int32_t instruction_set; /* GF_ISA_*, of the CPU backend */
+} gf_model_options;
+
+/*
+ * Creates a model whose biases are zero and whose other tensors are yet to be set.
+ * spec: host, not null. options: host, may be null (CPU, widest instruction set).
+ * out: host, not null; receives a handle that the caller owns and ends with gf_model_destroy.
+ */
+GF_API gf_status gf_model_create(const gf_spec* spec, const gf_model_options* options, gf_model** out);
+
+/*
+ * Packs one tensor into the model. index: as listed above. data: [count] float32, host, not null,
+ * read before the call returns. count: must be rows * columns of that tensor.
+ * GF_INVALID_STATE once a session exists. One thread at a time.
+ */
+GF_API gf_status gf_model_set_tensor(gf_model* model, int32_t index, const float* data, int64_t count);
+
+/* Bytes that the model's packed weights hold. model: not null. */
+GF_API int64_t gf_model_bytes(const gf_model* model);
+
+/* Ends a model. Its sessions must have ended before. null is allowed and does nothing. */
+GF_API void gf_model_destroy(gf_model* model);
+
+/* ---- Session --------------------------------------------------------------------------------- */
+
+typedef struct gf_session gf_session;
+
+typedef struct gf_session_options {
+  uint32_t struct_size; /* sizeof(gf_session_options) */
+  int32_t max_steps;    /* largest T, >= 1 */
+  int32_t max_batch;    /* largest B, >= 1 */
+  int32_t threads;      /* most threads of the CPU backend, the caller's included; 0: as many as
+                           the process may use (affinity mask and container limit) */
+} gf_session_options;
+
+/*
+ * Creates a session of a model all of whose weights are set (biases may be missing: zeros).
+ * model, options, out: not null. The caller owns *out and ends it with gf_session_destroy before
+ * the model. Thread-safe on one model.
+ */
+GF_API gf_status gf_session_create(gf_model* model, const gf_session_options* options,
+                                   gf_session** out);
+
+/* Bytes that the session's workspace holds. session: not null. */
+GF_API int64_t gf_session_bytes(const gf_session* session);
+
+/*
+ * Writes how the session runs, as lines "key=value" (backend, device, instruction_set, precision,
+ * threads, reason), zero-terminated, at most capacity bytes; longer text is cut.
+ * text: [capacity], host, not null.
+ */
+GF_API gf_status gf_session_path(const gf_session* session, char* text, int64_t capacity);
+
+/* Ends a session. null is allowed and does nothing. */
+GF_API void gf_session_destroy(gf_session* session);
+
+/* ---- Forward --------------------------------------------------------------------------------- */
+
+enum { GF_TIME_MAJOR = 0, GF_BATCH_MAJOR = 1 };
+
+/*
+ * One call's inputs and outputs. Shapes are for GF_TIME_MAJOR; for GF_BATCH_MAJOR the first two
+ * indices T, B of x, tokens, targets, y, logits, log_probs and target_log_probs are B, T instead.
+ * All pointers: host memory, owned by the caller, naturally aligned, used only during the call.
+ * Inputs and outputs must not overlap, except that hn may be h0 and cn may be c0.
+ *
+ * Past a sequence's length inputs are not read, and outputs are 0. The final state is that of the
+ * last valid step. The reverse direction starts at each sequence's own last step.
+ */
+typedef struct gf_io {
+  uint32_t struct_size;    /* sizeof(gf_io) */
+  int32_t layout;          /* GF_TIME_MAJOR or GF_BATCH_MAJOR */
+  int32_t steps;           /* T, 1 .. max_steps */
+  int32_t batch;           /* B, 1 .. max_batch */
+  const float* x;          /* [T, B, I]; not null where V = 0, else null */
+  const int32_t* tokens;   /* [T, B], each 0 .. V-1; not null where V > 0, else null */
+  const int32_t* lengths;  /* [B], each 1 .. T; null: all T */
+  const float* h0;         /* [L*D, B, H]; null: zeros */
+  const float* c0;         /* [L*D, B, H]; null: zeros; null for cells without a cell state */
+  float* y;                /* [T, B, D*H], hidden states of the last layer; may be null */
+  float* hn;               /* [L*D, B, H], final hidden state; may be null */
+  float* cn;               /* [L*D, B, H], final cell state; may be null; null for cells without */
+  const int32_t* targets;  /* [T, B], each 0 .. O-1; not null where target_log_probs is not null */
+  float* logits;           /* [T, B, O], head.weight . y + head.bias; may be null; needs O > 0 */
+  float* log_probs;        /* [T, B, O], log-softmax of the logits; may be null; needs O > 0 */
+  float* target_log_probs; /* [T, B], natural log of the target's probability; may be null; needs O > 0 */
+  void* stream;            /* CUDA stream (cudaStream_t) of the CUDA backend; null on the CPU */
+} gf_io;
+
+/*
+ * Runs T steps of all layers. session, io: not null. Allocates nothing.
+ * On the CPU the outputs are complete on return.
+ *
+ * Promises of one path (backend, instruction set, precision): the same bits from run to run, for
+ * every number of threads; a sequence gives the same bits whatever else is in its batch, ragged or
+ * alone; a sequence cut into calls with carried state gives the same bits as in one call
+ * (one direction).
+ */
+GF_API gf_status gf_forward(gf_session* session, const gf_io* io);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* GATEFUSE_H */

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "cells/cell.hpp"
+
+namespace gatefuse {
+namespace {
+
+// Tied LSTM whose forget gate is a cumulative softmax over the units: f = cumax(a_f).
+struct LstmCumax {
+  static constexpr Block kBlocks[] = {{"forget", true}, {"candidate"}, {"output"}};
+  static constexpr bool kCellState = true;
+  static constexpr bool kResetBefore = false;
+  enum { kCandidate, kOutput };
+  enum { kForget };  // scan
+
+  template <class V>
+  static GF_INLINE void forward(const PreActivations<V>& a, const Gate<V>* scan, V& c, V& h) {
+    c = mix(scan[kForget], c, tanh(a[kCandidate]));
+    h = sigmoid(a[kOutput]) * tanh(c);
+  }
+};
+
+}  // namespace
+}  // namespace gatefuse

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "cells/cell.hpp"
+
+namespace gatefuse {
+namespace {
+
+// LSTM with a refine gate (Gu et al. 2020, section 3.2): g = refine(f, r), c = g c + (1-g) u.
+struct LstmRefine {
+  static constexpr Block kBlocks[] = {{"refine"}, {"forget"}, {"candidate"}, {"output"}};
+  static constexpr bool kCellState = true;
+  static constexpr bool kResetBefore = false;
+  enum { kRefine, kForget, kCandidate, kOutput };
+
+  template <class V>
+  static GF_INLINE void forward(const PreActivations<V>& a, const Gate<V>*, V& c, V& h) {
+    const Gate<V> g = refine(sigmoid_pair(a[kForget]), sigmoid_pair(a[kRefine]));
+    c = mix(g, c, tanh(a[kCandidate]));
+    h = sigmoid(a[kOutput]) * tanh(c);
+  }
+};
+
+}  // namespace
+}  // namespace gatefuse

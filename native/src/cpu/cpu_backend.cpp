@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cpu/cpu_backend.hpp"
+
+#include <cstdio>
+
+#include "cpu/machine.hpp"
+#include "cpu/session.hpp"
+#include "guard.hpp"
+
+namespace gatefuse::cpu {
+namespace {
+
+void describe(char* text, int64_t capacity) {
+  char name[128];
+  device_name(name, sizeof name);
+  std::snprintf(text, static_cast<size_t>(capacity),
+                "available=1\ndevice=%s\ninstruction_set=%s\nprocessors=%d\n", name,
+                find_kernels(GF_ISA_AUTO).name, usable_processors());
+}
+
+gf_status model_create(const gf_spec* spec, const gf_model_options* options, void** model,
+                       gf_message* message) {
+  return guard(message, [&] { *model = new Model(spec, options); });
+}
+
+gf_status model_set_tensor(void* model, int32_t index, const float* data, int64_t count,
+                           gf_message* message) {
+  return guard(message, [&] { static_cast<Model*>(model)->set_tensor(index, data, count); });
+}
+
+int64_t model_bytes(const void* model) { return static_cast<const Model*>(model)->bytes(); }
+
+void model_destroy(void* model) { delete static_cast<Model*>(model); }
+
+gf_status session_create(void* model, const gf_session_options* options, void** session,
+                         gf_message* message) {
+  return guard(message,
+               [&] { *session = new Session(*static_cast<Model*>(model), *options); });
+}
+
+int64_t session_bytes(const void* session) { return static_cast<const Session*>(session)->bytes(); }
+
+void session_path(const void* session, char* text, int64_t capacity) {
+  static_cast<const Session*>(session)->path(text, capacity);
+}
+
+void session_destroy(void* session) { delete static_cast<Session*>(session); }
+
+gf_status forward(void* session, const gf_io* io, gf_message* message) {
+  return guard(message, [&] { static_cast<Session*>(session)->forward(*io); });
+}
+
+constexpr gf_backend_table kTable = {
+    GF_BACKEND_TABLE_VERSION,
+    GF_BACKEND_CPU,
+    describe,
+    model_create,
+    model_set_tensor,
+    model_bytes,
+    model_destroy,
+    session_create,
+    session_bytes,
+    session_path,
+    session_destroy,
+    forward,
+};
+
+}  // namespace
+
+const gf_backend_table* backend_table() { return &kTable; }
+
+}  // namespace gatefuse::cpu

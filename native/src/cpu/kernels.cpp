@@ -1,0 +1,513 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The CPU kernels, compiled once for each instruction set (GF_ISA_IS_* and GF_ISA_NAMESPACE name it).
+// Nothing here has external linkage but the one function at the end: see cpu/simd.hpp. For the same reason
+// no standard library templates are used.
+#include "cpu/kernels.hpp"
+
+#include "cells/cells.hpp"
+#include "cpu/simd.hpp"
+#include "gatefuse.h"
+
+// libm's, plain C: the C++ headers would bring inline functions along.
+extern "C" double log(double);
+
+namespace gatefuse {
+namespace {
+
+using cpu::LayerWeights;
+using cpu::Pack;
+using cpu::Step;
+
+constexpr int W = V::kLanes;
+constexpr int kHeadWidth = 4;
+// So much of a weight panel is multiplied with all rows before the next: it stays in the L1 cache.
+constexpr int64_t kPanelFloats = 4096;
+
+template <int N>
+struct Int {
+  static constexpr int value = N;
+};
+
+constexpr int largest_tile_rows(int width) {
+  const int rows = V::kAccumulators / (width < 1 ? 1 : width);
+  return rows < 1 ? 1 : rows > 8 ? 8 : rows;
+}
+
+// Calls f(Int<m>) for an m from 1 to Max that is known only at run time.
+template <int Max, class F>
+GF_INLINE void with_count(int m, F f) {
+  if constexpr (Max > 1) {
+    if (m < Max) {
+      with_count<Max - 1>(m, f);
+      return;
+    }
+  }
+  f(Int<Max>());
+}
+
+// Cuts `rows` into tiles of nearly equal height, at most Max, and calls f(first row, Int<height>).
+template <int Max, class F>
+GF_INLINE void for_tiles(int rows, F f) {
+  for (int r = 0; r < rows;) {
+    const int left = rows - r;
+    const int tiles = (left + Max - 1) / Max;
+    const int height = (left + tiles - 1) / tiles;
+    with_count<Max>(height, [&](auto m) { f(r, m); });
+    r += height;
+  }
+}
+
+// acc[u][m][n] += sum over k in begin .. end - 1 of weight[u][k][n] * in[m][k], in the order of k.
+template <int U, int M, int N>
+GF_INLINE void multiply(const float* weight, int64_t group, const float* const (&in)[M],
+                        int64_t begin, int64_t end, V (&acc)[U][M][N]) {
+  for (int64_t k = begin; k < end; ++k) {
+    V x[M];
+#pragma GCC unroll 8
+    for (int m = 0; m < M; ++m) x[m] = V::set(in[m][k]);
+#pragma GCC unroll 4
+    for (int u = 0; u < U; ++u) {
+#pragma GCC unroll 8
+      for (int n = 0; n < N; ++n) {
+        const V w = load(weight + u * group + (k * N + n) * W);
+#pragma GCC unroll 8
+        for (int m = 0; m < M; ++m) acc[u][m][n] = fma(w, x[m], acc[u][m][n]);
+      }
+    }
+  }
+}
+
+template <int M, int N>
+GF_INLINE void load_sums(const float* from, int64_t row, V (&acc)[M][N]) {
+#pragma GCC unroll 8
+  for (int m = 0; m < M; ++m) {
+#pragma GCC unroll 8
+    for (int n = 0; n < N; ++n) acc[m][n] = load(from + m * row + n * W);
+  }
+}
+
+template <int M, int N>
+GF_INLINE void store_sums(float* to, const V (&acc)[M][N]) {
+#pragma GCC unroll 8
+  for (int m = 0; m < M; ++m) {
+#pragma GCC unroll 8
+    for (int n = 0; n < N; ++n) store(to + (m * N + n) * W, acc[m][n]);
+  }
+}
+
+// Brings what will be needed next from a farther cache to the L2, while the multipliers are busy.
+GF_INLINE void prefetch(const float* from, int64_t floats) {
+  for (int64_t i = 0; i < floats; i += 16) __builtin_prefetch(from + i, 0, 2);
+}
+
+// Finished sums of a few groups by a few rows: [groups][rows][N][W].
+struct Tile {
+  int64_t group;
+  int groups;
+  int row;
+  int rows;
+  const float* sums;
+};
+
+// What becomes of them. A function and not a template, so that there is one product for all cells.
+struct Finish {
+  void (*call)(const void* context, const Tile& tile);
+  const void* context;
+};
+
+// The rows of a product: an array of addresses, or a matrix where that is null.
+struct Rows {
+  int count;
+  const float* const* at;
+  const float* matrix;
+  int64_t stride;
+  GF_INLINE const float* operator[](int r) const {
+    return at != nullptr ? at[r] : matrix + r * stride;
+  }
+};
+
+// One row: several groups at once, to keep the multipliers busy.
+template <int N>
+void one_row_product(const Pack& pack, const float* row, int64_t begin, int64_t end, bool downwards,
+                     Finish finish) {
+  constexpr int kMost = largest_tile_rows(N) > 4 ? 4 : largest_tile_rows(N);
+  const int64_t group = pack.k * N * W;
+  const float* const in[1] = {row};
+  const int64_t count = end - begin;
+  const int64_t pieces = (count + kMost - 1) / kMost;
+  for (int64_t i = 0; i < pieces; ++i) {
+    const int64_t piece = downwards ? pieces - 1 - i : i;
+    const int64_t g = begin + count * piece / pieces;
+    const int size = static_cast<int>(begin + count * (piece + 1) / pieces - g);
+    float sums[kMost * N * W];
+    with_count<kMost>(size, [&](auto groups) {
+      constexpr int U = decltype(groups)::value;
+      V acc[U][1][N];
+#pragma GCC unroll 4
+      for (int u = 0; u < U; ++u) load_sums(pack.bias + (g + u) * N * W, 0, acc[u]);
+      multiply(pack.weight + g * group, group, in, 0, pack.k, acc);
+#pragma GCC unroll 4
+      for (int u = 0; u < U; ++u) store_sums(sums + u * N * W, acc[u]);
+    });
+    finish.call(finish.context, {g, size, 0, 1, sums});
+  }
+}
+
+// The product of a pack with rows, for the groups begin .. end - 1.
+//
+// More rows than one: tiles of rows; where they are more than one tile, k is cut into panels that stay in the L1
+// cache while every tile passes over them, and the sums wait in `scratch` [rows, N * W] meanwhile. Weights larger
+// than a cache are swept upwards and downwards by turns, so that the end of one sweep is still there at the
+// beginning of the next. None of this changes the order of any sum.
+template <int N>
+void product(const Pack& pack, const Rows& rows, float* scratch, int64_t begin, int64_t end,
+             bool downwards, Finish finish) {
+  if (rows.count == 1) {
+    one_row_product<N>(pack, rows[0], begin, end, downwards, finish);
+    return;
+  }
+  constexpr int kTile = largest_tile_rows(N);
+  const int64_t panel = rows.count > kTile ? kPanelFloats / (N * W) : pack.k;
+  const int64_t group = pack.k * N * W;
+  for (int64_t i = begin; i < end; ++i) {
+    const int64_t g = downwards ? end - 1 - (i - begin) : i;
+    const float* weight = pack.weight + g * group;
+    for (int64_t k = 0; k < pack.k; k += panel) {
+      const int64_t k_end = k + panel < pack.k ? k + panel : pack.k;
+      const float* next = k_end < pack.k ? weight + k_end * N * W : weight + (downwards ? -group : group);
+      const bool has_next = rows.count > kTile && (k_end < pack.k || i + 1 < end);
+      for_tiles<kTile>(rows.count, [&](int r, auto height) {
+        constexpr int M = decltype(height)::value;
+        const float* in[M];
+        for (int m = 0; m < M; ++m) in[m] = rows[r + m];
+        float* sums = scratch + static_cast<int64_t>(r) * N * W;
+        if (has_next) prefetch(next + kPanelFloats * r / rows.count, kPanelFloats * M / rows.count);
+        V acc[1][M][N];
+        load_sums(k == 0 ? pack.bias + g * N * W : sums, k == 0 ? 0 : N * W, acc[0]);
+        multiply(weight, 0, in, k, k_end, acc);
+        store_sums(sums, acc[0]);
+      });
+    }
+    finish.call(finish.context, {g, 1, 0, rows.count, scratch});
+  }
+}
+
+// ---- The step of a cell ---------------------------------------------------------------------------
+
+template <class Cell>
+constexpr int count_blocks(bool chunked) {
+  int count = 0;
+  for (const Block& block : Cell::kBlocks) count += block.chunked == chunked;
+  return count;
+}
+
+template <class Cell>
+struct CellStep {
+  static constexpr int kPlain = count_blocks<Cell>(false);
+  static constexpr int kScans = count_blocks<Cell>(true);
+
+  const LayerWeights& weights;
+  const Step& step;
+
+  Rows hidden() const { return {step.rows, nullptr, step.h, weights.padded}; }
+
+  // The pointwise mathematics of one row and one group of units; h_parts are the recurrent products.
+  GF_INLINE void forward(int row, int64_t group, const V (&h_parts)[kPlain]) const {
+    V x_parts[kPlain];
+    const float* x = step.x[row] + group * kPlain * W;
+    for (int b = 0; b < kPlain; ++b) x_parts[b] = load(x + b * W);
+    Gate<V> scan[kScans + 1];
+    for (int s = 0; s < kScans; ++s) {
+      const float* gate = step.scan + (row * kScans + s) * 2 * weights.padded + group * W;
+      scan[s] = {load(gate), load(gate + weights.padded)};
+    }
+    const int64_t at = row * weights.padded + group * W;
+    V h = load(step.h + at);
+    V c = h;
+    if constexpr (Cell::kCellState) c = load(step.c + at);
+    Cell::forward(PreActivations<V>{x_parts, h_parts}, scan, c, h);
+    if constexpr (Cell::kCellState) store(step.c + at, c);
+    store(step.h_next + at, h);
+    if (step.y != nullptr) {
+      store_first(step.y[row] + group * W, h, static_cast<int>(weights.hidden - group * W));
+    }
+  }
+
+  static void finish(const void* context, const Tile& tile) {
+    const CellStep& self = *static_cast<const CellStep*>(context);
+    const float* sums = tile.sums;
+    for (int u = 0; u < tile.groups; ++u) {
+      for (int m = 0; m < tile.rows; ++m, sums += kPlain * W) {
+        V h_parts[kPlain];
+        for (int b = 0; b < kPlain; ++b) h_parts[b] = load(sums + b * W);
+        self.forward(tile.row + m, tile.group + u, h_parts);
+      }
+    }
+  }
+
+  static void run(const LayerWeights& weights, const Step& step, int64_t begin, int64_t end) {
+    const CellStep self{weights, step};
+    product<kPlain>(weights.recurrent, self.hidden(), step.scratch, begin, end, step.downwards,
+                    {finish, &self});
+  }
+};
+
+// Reset before: the reset block has a product of its own, then the candidate has one over reset * h, and
+// the other blocks one over h.
+template <class Cell>
+struct ResetBeforeStep {
+  static constexpr int kPlain = CellStep<Cell>::kPlain;
+  static constexpr int kOthers = kPlain - 2;
+
+  CellStep<Cell> cell;
+  int64_t from;    // the first of the groups whose candidate sums wait
+  float* waiting;  // [groups][rows][W]
+
+  float* candidate(int64_t group, int row) const {
+    return waiting + ((group - from) * cell.step.rows + row) * W;
+  }
+
+  static void keep_candidate(const void* context, const Tile& tile) {
+    const auto& self = *static_cast<const ResetBeforeStep*>(context);
+    const float* sums = tile.sums;
+    for (int u = 0; u < tile.groups; ++u) {
+      for (int m = 0; m < tile.rows; ++m, sums += W) {
+        store(self.candidate(tile.group + u, tile.row + m), load(sums));
+      }
+    }
+  }
+
+  static void finish(const void* context, const Tile& tile) {
+    const auto& self = *static_cast<const ResetBeforeStep*>(context);
+    const float* sums = tile.sums;
+    for (int u = 0; u < tile.groups; ++u) {
+      for (int m = 0; m < tile.rows; ++m) {
+        V h_parts[kPlain];
+        for (int b = 0; b < kPlain; ++b) {
+          if (b == Cell::kReset) {
+            h_parts[b] = V::set(0.0f);  // used up in reset()
+          } else if (b == Cell::kCandidate) {
+            h_parts[b] = load(self.candidate(tile.group + u, tile.row + m));
+          } else {
+            h_parts[b] = load(sums);
+            sums += W;
+          }
+        }
+        self.cell.forward(tile.row + m, tile.group + u, h_parts);
+      }
+    }
+  }
+
+  // A few groups at a time, so that what waits stays in the cache.
+  static void run(const LayerWeights& weights, const Step& step, int64_t begin, int64_t end) {
+    float* waiting = step.scratch + static_cast<int64_t>(step.rows) * kPlain * W;
+    const Rows reset_hidden = {step.rows, nullptr, step.reset, weights.padded};
+    for (int64_t from = begin; from < end; from += cpu::kWaitingGroups) {
+      const int64_t to = from + cpu::kWaitingGroups < end ? from + cpu::kWaitingGroups : end;
+      const ResetBeforeStep self{{weights, step}, from, waiting};
+      product<1>(weights.candidate, reset_hidden, step.scratch, from, to, false,
+                 {keep_candidate, &self});
+      product<kOthers>(weights.recurrent, self.cell.hidden(), step.scratch, from, to, false,
+                       {finish, &self});
+    }
+  }
+
+  static void finish_reset(const void* context, const Tile& tile) {
+    const CellStep<Cell>& self = *static_cast<const CellStep<Cell>*>(context);
+    const float* sums = tile.sums;
+    for (int u = 0; u < tile.groups; ++u) {
+      for (int m = 0; m < tile.rows; ++m, sums += W) {
+        V x_parts[kPlain];
+        V h_parts[kPlain];
+        const int64_t group = tile.group + u;
+        const int row = tile.row + m;
+        x_parts[Cell::kReset] = load(self.step.x[row] + (group * kPlain + Cell::kReset) * W);
+        h_parts[Cell::kReset] = load(sums);
+        const int64_t at = row * self.weights.padded + group * W;
+        const V gated =
+            Cell::reset(PreActivations<V>{x_parts, h_parts}, load(self.step.h + at));
+        store(self.step.reset + at, gated);
+      }
+    }
+  }
+
+  static void reset(const LayerWeights& weights, const Step& step, int64_t begin, int64_t end) {
+    const CellStep<Cell> self{weights, step};
+    product<1>(weights.reset, self.hidden(), step.scratch, begin, end, step.downwards,
+               {finish_reset, &self});
+  }
+};
+
+template <class Cell>
+constexpr cpu::CellKernels cell_kernels() {
+  if constexpr (Cell::kResetBefore) {
+    return {ResetBeforeStep<Cell>::run, ResetBeforeStep<Cell>::reset};
+  } else {
+    return {CellStep<Cell>::run, nullptr};
+  }
+}
+
+// ---- Products by themselves -----------------------------------------------------------------------
+
+struct Projection {
+  int width;
+  const float* const* add;
+  float* const* out;
+
+  static void finish(const void* context, const Tile& tile) {
+    const Projection& self = *static_cast<const Projection*>(context);
+    const float* sums = tile.sums;
+    for (int u = 0; u < tile.groups; ++u) {
+      for (int m = 0; m < tile.rows; ++m, sums += self.width * W) {
+        const int64_t at = (tile.group + u) * self.width * W;
+        for (int64_t i = 0; i < self.width * W; i += W) {
+          V sum = load(sums + i);
+          if (self.add != nullptr) sum = load(self.add[m] + at + i) + sum;
+          store(self.out[m] + at + i, sum);
+        }
+      }
+    }
+  }
+};
+
+void project(const Pack& pack, int rows, const float* const* in, const float* const* add,
+             float* const* out, int64_t begin, int64_t end) {
+  constexpr int kRows = 64;  // whose waiting sums fit on the stack
+  float scratch[kRows * 4 * W];
+  for (int base = 0; base < rows; base += kRows) {
+    const Rows some = {rows - base < kRows ? rows - base : kRows, in + base, nullptr, 0};
+    const Projection context = {pack.width, add == nullptr ? nullptr : add + base, out + base};
+    const Finish finish = {Projection::finish, &context};
+    switch (pack.width) {
+      case 1:
+        product<1>(pack, some, scratch, begin, end, false, finish);
+        break;
+      case 2:
+        product<2>(pack, some, scratch, begin, end, false, finish);
+        break;
+      case 3:
+        product<3>(pack, some, scratch, begin, end, false, finish);
+        break;
+      default:
+        product<4>(pack, some, scratch, begin, end, false, finish);
+    }
+  }
+}
+
+// ---- Scans and softmax ----------------------------------------------------------------------------
+
+float largest_lane(V v) {
+  float lanes[W];
+  store(lanes, v);
+  float most = lanes[0];
+  for (int i = 1; i < W; ++i) {
+    // A NaN must come through: it compares false with everything.
+    if (!(most >= lanes[i])) most = lanes[i];
+  }
+  return most;
+}
+
+// One cumulative softmax. The sums are in double: they are as long as H, and a gate next to one has
+// its meaning in what its complement, the sum of the rest, still holds.
+void scan_gate(const float* pre, int64_t stride, int64_t groups, int64_t slots, int64_t chunk,
+               float* gate, float* complement) {
+  V most = load(pre);
+  for (int64_t g = 1; g < groups; ++g) most = max(most, load(pre + g * stride));
+  const V shift = V::set(largest_lane(most));
+  for (int64_t g = 0; g < groups; ++g) {
+    store(complement + g * W, exp_nonpositive(load(pre + g * stride) - shift));
+  }
+  double total = 0;
+  for (int64_t k = 0; k < slots; ++k) total += complement[k];
+  const double scale = 1 / total;
+  double before = 0;
+  for (int64_t k = 0; k < slots; ++k) {
+    before += complement[k];
+    const float value = static_cast<float>(before * scale);
+    for (int64_t j = 0; j < chunk; ++j) gate[k * chunk + j] = value;
+  }
+  // From the end, so that slot k is read before the units of any slot up to k are written over it.
+  double after = 0;
+  for (int64_t k = slots - 1; k >= 0; --k) {
+    const double own = complement[k];
+    const float value = static_cast<float>(after * scale);
+    for (int64_t j = 0; j < chunk; ++j) complement[k * chunk + j] = value;
+    after += own;
+  }
+}
+
+void scan(const LayerWeights& weights, const float* pre_activations, float* gates) {
+  const int scans = weights.scan_recurrent.width;
+  for (int s = 0; s < scans; ++s) {
+    float* gate = gates + s * 2 * weights.padded;
+    scan_gate(pre_activations + s * W, static_cast<int64_t>(scans) * W,
+              weights.scan_recurrent.groups, weights.slots, weights.chunk, gate,
+              gate + weights.padded);
+  }
+}
+
+float log_sum_exp(const float* row, int64_t vectors) {
+  V most = load(row);
+  for (int64_t v = 1; v < vectors; ++v) most = max(most, load(row + v * W));
+  const float shift = largest_lane(most);
+  double total = 0;
+  for (int64_t v = 0; v < vectors; ++v) {
+    float lanes[W];
+    store(lanes, exp_nonpositive(load(row + v * W) - V::set(shift)));
+    for (int i = 0; i < W; ++i) total += lanes[i];
+  }
+  return static_cast<float>(shift + log(total));
+}
+
+// ---- Activations by themselves --------------------------------------------------------------------
+
+void sigmoid_row(const float* x, float* value, float* complement, int64_t n) {
+  for (int64_t i = 0; i < n; i += W) {
+    const Gate<V> gate = sigmoid_pair(load(x + i));
+    store(value + i, gate.value);
+    store(complement + i, gate.complement);
+  }
+}
+
+void tanh_row(const float* x, float* value, int64_t n) {
+  for (int64_t i = 0; i < n; i += W) store(value + i, tanh(load(x + i)));
+}
+
+#if GF_ISA_IS_AVX512
+constexpr int kInstructionSet = GF_ISA_AVX512;
+constexpr const char* kName = "avx512";
+#elif GF_ISA_IS_AVX2
+constexpr int kInstructionSet = GF_ISA_AVX2;
+constexpr const char* kName = "avx2";
+#elif GF_ISA_IS_BASELINE
+constexpr int kInstructionSet = GF_ISA_BASELINE;
+constexpr const char* kName = "baseline";
+#else
+constexpr int kInstructionSet = GF_ISA_GENERIC;
+constexpr const char* kName = "generic";
+#endif
+
+#define GF_CELL_KERNELS(Cell) cell_kernels<Cell>(),
+constexpr cpu::Kernels kKernels = {
+    kInstructionSet,
+    kName,
+    W,
+    kHeadWidth,
+    {GF_FOR_EACH_CELL(GF_CELL_KERNELS)},
+    project,
+    scan,
+    log_sum_exp,
+    sigmoid_row,
+    tanh_row,
+};
+#undef GF_CELL_KERNELS
+
+}  // namespace
+
+namespace cpu::GF_ISA_NAMESPACE {
+
+const Kernels* kernels() { return &kKernels; }
+
+}  // namespace cpu::GF_ISA_NAMESPACE
+}  // namespace gatefuse

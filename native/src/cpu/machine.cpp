@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cpu/machine.hpp"
+
+#include <sched.h>
+
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <thread>
+
+namespace gatefuse::cpu {
+namespace {
+
+// CPUs that the container's quota amounts to, or 0 without one. A process sees its own control group
+// at the root of the mount, in a container as well as under a version 1 hierarchy.
+int container_limit() {
+  double quota = 0;
+  double period = 0;
+  char first[64] = "";
+  if (std::FILE* file = std::fopen("/sys/fs/cgroup/cpu.max", "r")) {
+    if (std::fscanf(file, "%63s %lf", first, &period) == 2 && std::strcmp(first, "max") != 0) {
+      quota = std::strtod(first, nullptr);
+    }
+    std::fclose(file);
+  } else {
+    const auto read = [](const char* path) {
+      double value = 0;
+      if (std::FILE* one = std::fopen(path, "r")) {
+        if (std::fscanf(one, "%lf", &value) != 1) value = 0;
+        std::fclose(one);
+      }
+      return value;
+    };
+    quota = read("/sys/fs/cgroup/cpu/cpu.cfs_quota_us");
+    period = read("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
+  }
+  return quota > 0 && period > 0 ? static_cast<int>(std::ceil(quota / period)) : 0;
+}
+
+int affinity_count() {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
+  return static_cast<int>(std::thread::hardware_concurrency());
+}
+
+}  // namespace
+
+int usable_processors() {
+  const int mask = affinity_count();
+  const int quota = container_limit();
+  const int both = quota > 0 && quota < mask ? quota : mask;
+  return both < 1 ? 1 : both;
+}
+
+void device_name(char* name, size_t capacity) {
+  std::snprintf(name, capacity, "CPU");
+  std::FILE* file = std::fopen("/proc/cpuinfo", "r");
+  if (file == nullptr) return;
+  char line[256];
+  while (std::fgets(line, sizeof line, file) != nullptr) {
+    const char* colon = std::strchr(line, ':');
+    if (std::strncmp(line, "model name", 10) == 0 && colon != nullptr) {
+      std::snprintf(name, capacity, "%s", colon + 2);
+      name[std::strcspn(name, "\n")] = '\0';
+      break;
+    }
+  }
+  std::fclose(file);
+}
+
+}  // namespace gatefuse::cpu

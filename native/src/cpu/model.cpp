@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cpu/model.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <string>
+
+namespace gatefuse::cpu {
+namespace {
+
+// A table of projected tokens larger than this costs more cache than it saves work.
+constexpr int64_t kLargestTokenTable = 64 << 20;
+
+int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
+
+// The blocks of a cell with reset before, which have products of their own: see the cells' enumerations.
+constexpr int kResetBlock = 0;
+constexpr int kCandidateBlock = 2;
+
+const Kernels* kernels_of(int32_t instruction_set) {
+  switch (instruction_set) {
+#if defined(__x86_64__)
+    case GF_ISA_BASELINE:
+      return baseline::kernels();
+    case GF_ISA_AVX2:
+      return avx2::kernels();
+    case GF_ISA_AVX512:
+      return avx512::kernels();
+#else
+    case GF_ISA_GENERIC:
+      return generic::kernels();
+#endif
+    default:
+      return nullptr;
+  }
+}
+
+}  // namespace
+
+int32_t instruction_sets() {
+#if defined(__x86_64__)
+  int32_t sets = GF_ISA_BASELINE;
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) sets |= GF_ISA_AVX2;
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+      (sets & GF_ISA_AVX2) != 0) {
+    sets |= GF_ISA_AVX512;
+  }
+  return sets;
+#else
+  return GF_ISA_GENERIC;
+#endif
+}
+
+const Kernels& find_kernels(int32_t instruction_set) {
+  const int32_t present = instruction_sets();
+  std::string names;
+  for (const int32_t set : {GF_ISA_AVX512, GF_ISA_AVX2, GF_ISA_BASELINE, GF_ISA_GENERIC}) {
+    if ((present & set) == 0) continue;
+    if (instruction_set == GF_ISA_AUTO || instruction_set == set) return *kernels_of(set);
+    names += std::string(names.empty() ? "" : ", ") + kernels_of(set)->name;
+  }
+  const Kernels* asked = kernels_of(instruction_set);
+  throw Error(GF_BACKEND_UNAVAILABLE, "instruction set %s: expected one that runs here (%s)",
+              asked != nullptr ? asked->name : "that this build does not hold", names.c_str());
+}
+
+Model::Model(const gf_spec* spec, const gf_model_options* options)
+    : spec_(spec),
+      kernels_(&find_kernels(options->instruction_set)),
+      layers_(spec_.slots()),
+      given_(spec_.tensor_count()) {
+  for (int64_t slot = 0; slot < spec_.slots(); ++slot) {
+    make_layer(layers_[slot], spec_.layer_input(slot / spec_.directions));
+  }
+  if (spec_.vocabulary > 0) {
+    embedding_ = arena_.take<float>("embedding", spec_.vocabulary, spec_.input);
+  }
+  if (spec_.outputs > 0) {
+    const int64_t vectors = divide_up(spec_.outputs, kernels_->lanes);
+    head_ = make_pack("head", spec_.directions * spec_.hidden, kernels_->head_width,
+                      divide_up(vectors, kernels_->head_width));
+    // Lanes past the last output must not count in a softmax.
+    std::fill(head_.bias + spec_.outputs, head_.bias + head_.row() * kernels_->lanes, kMinusInfinity);
+  }
+}
+
+Pack Model::make_pack(const char* what, int64_t k, int width, int64_t groups) {
+  Pack pack;
+  pack.k = k;
+  pack.width = width;
+  pack.groups = groups;
+  pack.weight = arena_.take<float>(what, pack.row(), k, kernels_->lanes);
+  pack.bias = arena_.take<float>(what, pack.row(), kernels_->lanes);
+  return pack;
+}
+
+void Model::make_layer(LayerWeights& weights, int64_t input) {
+  const CellInfo& cell = *spec_.cell;
+  const int64_t lanes = kernels_->lanes;
+  const int64_t groups = divide_up(spec_.hidden, lanes);
+  weights.hidden = spec_.hidden;
+  weights.padded = groups * lanes;
+  weights.chunk = spec_.chunk;
+  weights.slots = spec_.hidden / spec_.chunk;
+  weights.input = make_pack("weight_ih", input, cell.plain_blocks(), groups);
+  const int own = cell.reset_before ? 2 : 0;
+  weights.recurrent = make_pack("weight_hh", spec_.hidden, cell.plain_blocks() - own, groups);
+  if (cell.reset_before) {
+    weights.reset = make_pack("weight_hh", spec_.hidden, 1, groups);
+    weights.candidate = make_pack("weight_hh", spec_.hidden, 1, groups);
+  }
+  if (const int scans = cell.scans()) {
+    const int64_t slot_groups = divide_up(weights.slots, lanes);
+    weights.scan_input = make_pack("weight_ih", input, scans, slot_groups);
+    weights.scan_recurrent = make_pack("weight_hh", spec_.hidden, scans, slot_groups);
+    for (int64_t slot = weights.slots; slot < slot_groups * lanes; ++slot) {
+      for (int s = 0; s < scans; ++s) {
+        weights.scan_recurrent.bias[((slot / lanes) * scans + s) * lanes + slot % lanes] =
+            kMinusInfinity;
+      }
+    }
+  }
+}
+
+Model::Place Model::place(int64_t slot, bool recurrent, size_t block) {
+  const auto& blocks = spec_.cell->blocks;
+  LayerWeights& weights = layers_[slot];
+  int index = 0;  // among the blocks of its kind
+  for (size_t b = 0; b < block; ++b) index += blocks[b].chunked == blocks[block].chunked;
+  if (blocks[block].chunked) {
+    return {recurrent ? &weights.scan_recurrent : &weights.scan_input, index};
+  }
+  if (!recurrent) return {&weights.input, index};
+  if (!spec_.cell->reset_before) return {&weights.recurrent, index};
+  if (index == kResetBlock) return {&weights.reset, 0};
+  if (index == kCandidateBlock) return {&weights.candidate, 0};
+  return {&weights.recurrent, index < kCandidateBlock ? index - 1 : index - 2};
+}
+
+void Model::pack_tensor(const Spec::Tensor& tensor, const float* data) {
+  const int64_t lanes = kernels_->lanes;
+  const bool recurrent =
+      tensor.role == Spec::Role::kWeightHh || tensor.role == Spec::Role::kBiasHh;
+  for (size_t b = 0; b < spec_.cell->blocks.size(); ++b) {
+    const Place at = place(tensor.slot, recurrent, b);
+    const int64_t rows = spec_.block_rows(spec_.cell->blocks[b]);
+    for (int64_t row = 0; row < rows; ++row, data += tensor.columns) {
+      const int64_t group = row / lanes;
+      const int64_t lane = row % lanes;
+      if (tensor.is_bias()) {
+        at.pack->bias[(group * at.pack->width + at.block) * lanes + lane] = *data;
+        continue;
+      }
+      float* to = at.pack->weight + (group * at.pack->k * at.pack->width + at.block) * lanes + lane;
+      for (int64_t k = 0; k < tensor.columns; ++k) to[k * at.pack->width * lanes] = data[k];
+    }
+  }
+}
+
+void Model::pack_head(const Spec::Tensor& tensor, const float* data) {
+  if (tensor.is_bias()) {
+    std::copy_n(data, tensor.rows, head_.bias);
+    return;
+  }
+  const int64_t group_lanes = static_cast<int64_t>(head_.width) * kernels_->lanes;
+  for (int64_t row = 0; row < tensor.rows; ++row, data += tensor.columns) {
+    float* to = head_.weight + (row / group_lanes) * head_.k * group_lanes + row % group_lanes;
+    for (int64_t k = 0; k < tensor.columns; ++k) to[k * group_lanes] = data[k];
+  }
+}
+
+void Model::set_tensor(int32_t index, const float* data, int64_t count) {
+  const Spec::Tensor tensor = spec_.tensor(index);
+  if (count != tensor.count()) {
+    throw Error(GF_INVALID_ARGUMENT, "tensor %d: expected %lld x %lld = %lld values, got %lld", index,
+                static_cast<long long>(tensor.rows), static_cast<long long>(tensor.columns),
+                static_cast<long long>(tensor.count()), static_cast<long long>(count));
+  }
+  switch (tensor.role) {
+    case Spec::Role::kEmbedding:
+      std::copy_n(data, count, embedding_);
+      break;
+    case Spec::Role::kHeadWeight:
+    case Spec::Role::kHeadBias:
+      pack_head(tensor, data);
+      break;
+    default:
+      pack_tensor(tensor, data);
+  }
+  given_[index] = true;
+}
+
+void Model::finish() {
+  const std::lock_guard<std::mutex> lock(finishing_);
+  if (finished_) return;
+  for (int32_t index = 0; index < spec_.tensor_count(); ++index) {
+    if (!given_[index] && !spec_.tensor(index).is_bias()) {
+      throw Error(GF_INVALID_STATE, "model: expected tensor %d to be set before a session", index);
+    }
+  }
+  if (spec_.vocabulary > 0) {
+    for (int64_t direction = 0; direction < spec_.directions; ++direction) {
+      const LayerWeights& weights = layers_[direction];
+      token_tables_[direction] = project_tokens(weights.input);
+      token_scan_tables_[direction] = project_tokens(weights.scan_input);
+    }
+  }
+  finished_ = true;
+}
+
+const float* Model::project_tokens(const Pack& pack) {
+  const int64_t row = pack.row() * kernels_->lanes;
+  if (row == 0 || spec_.vocabulary > kLargestTokenTable / static_cast<int64_t>(sizeof(float)) / row) {
+    return nullptr;
+  }
+  float* table = arena_.take<float>("token table", spec_.vocabulary, row);
+  for (int64_t token = 0; token < spec_.vocabulary; ++token) {
+    const float* in = embedding(token);
+    float* out = table + token * row;
+    kernels_->project(pack, 1, &in, nullptr, &out, 0, pack.groups);
+  }
+  return table;
+}
+
+}  // namespace gatefuse::cpu

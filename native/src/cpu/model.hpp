@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+#include <vector>
+
+#include "cpu/kernels.hpp"
+#include "cpu/memory.hpp"
+#include "gatefuse.h"
+#include "spec.hpp"
+
+namespace gatefuse::cpu {
+
+// Packed weights of a network for one instruction set.
+class Model {
+ public:
+  Model(const gf_spec* spec, const gf_model_options* options);
+
+  void set_tensor(int32_t index, const float* data, int64_t count);
+
+  // Checks that all weights are set and makes what follows from them. Idempotent, thread-safe.
+  void finish();
+
+  const Spec& spec() const { return spec_; }
+  const Kernels& kernels() const { return *kernels_; }
+  const LayerWeights& layer(int64_t slot) const { return layers_[slot]; }
+  const Pack& head() const { return head_; }
+  int64_t bytes() const { return arena_.bytes(); }
+
+  // Row `token` of the embedding, [I].
+  const float* embedding(int64_t token) const { return embedding_ + token * spec_.input; }
+
+  // The first layer's projections of every embedding row, made once where they are small enough:
+  // [V, row] by direction, else null. One for the plain blocks and one for the chunked.
+  const float* token_table(int64_t direction) const { return token_tables_[direction]; }
+  const float* token_scan_table(int64_t direction) const { return token_scan_tables_[direction]; }
+
+ private:
+  // Where the rows of a block of the cell are packed.
+  struct Place {
+    Pack* pack;
+    int block;  // within a group of that pack
+  };
+
+  Pack make_pack(const char* what, int64_t k, int width, int64_t groups);
+  void make_layer(LayerWeights& weights, int64_t input);
+  Place place(int64_t slot, bool recurrent, size_t block);
+  void pack_tensor(const Spec::Tensor& tensor, const float* data);
+  void pack_head(const Spec::Tensor& tensor, const float* data);
+  const float* project_tokens(const Pack& pack);
+
+  Spec spec_;
+  const Kernels* kernels_;
+  Arena arena_;
+  std::vector<LayerWeights> layers_;
+  Pack head_;
+  float* embedding_ = nullptr;
+  const float* token_tables_[2] = {};
+  const float* token_scan_tables_[2] = {};
+  std::vector<bool> given_;
+  std::mutex finishing_;
+  bool finished_ = false;
+};
+
+// GF_ISA_ bits of what this build holds and this processor runs.
+int32_t instruction_sets();
+
+// The kernels of that set, the widest for GF_ISA_AUTO; an Error says what there is.
+const Kernels& find_kernels(int32_t instruction_set);
+
+}  // namespace gatefuse::cpu

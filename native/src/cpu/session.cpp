@@ -1,0 +1,443 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cpu/session.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+
+#include "cpu/machine.hpp"
+
+namespace gatefuse::cpu {
+namespace {
+
+// Rows whose input projections are made at once: enough for the product to run at the speed of the multipliers,
+// few enough for the results to stay in the L2 cache.
+constexpr int64_t kChunkRows = 64;
+constexpr int kHeadRows = 32;
+// Rows of a segment, where results wait between layers.
+constexpr int64_t kSegmentRows = 2048;
+// Multiply-adds of a step below which a further thread costs more than it brings: some microseconds.
+constexpr int64_t kWorkPerThread = 24 * 1024;
+
+[[noreturn]] void wrong(const char* name, const char* expected, const char* got) {
+  throw Error(GF_INVALID_ARGUMENT, "%s: expected %s, got %s", name, expected, got);
+}
+
+void in_range(const char* name, int64_t value, int64_t least, int64_t most) {
+  if (value < least || value > most) {
+    throw Error(GF_INVALID_ARGUMENT, "%s: expected %lld .. %lld, got %lld", name,
+                static_cast<long long>(least), static_cast<long long>(most),
+                static_cast<long long>(value));
+  }
+}
+
+void needs(const char* name, const void* pointer, bool wanted, const char* why) {
+  if (wanted && pointer == nullptr) wrong(name, why, "null");
+  if (!wanted && pointer != nullptr) wrong(name, why, "a pointer");
+}
+
+}  // namespace
+
+Session::Session(Model& model, const gf_session_options& options)
+    : model_(model), spec_(model.spec()), kernels_(model.kernels()) {
+  in_range("max_steps", options.max_steps, 1, INT32_MAX);
+  in_range("max_batch", options.max_batch, 1, INT32_MAX);
+  in_range("threads", options.threads, 0, INT32_MAX);
+  max_steps_ = options.max_steps;
+  max_batch_ = options.max_batch;
+  asked_threads_ = options.threads;
+  threads_ = team::prepare(options.threads == 0 ? usable_processors() : options.threads);
+  const LayerWeights& layer = model_.layer(0);
+  const int64_t lanes = kernels_.lanes;
+  padded_ = layer.padded;
+  chunk_rows_ = std::max(kChunkRows, max_batch_);
+
+  h_ = arena_.take<float>("session state", spec_.slots() * 2, max_batch_, padded_);
+  if (spec_.cell->cell_state) {
+    c_ = arena_.take<float>("session state", spec_.slots(), max_batch_, padded_);
+  }
+  const bool waits = spec_.layers > 1 || spec_.outputs > 0;
+  segment_ = max_steps_;
+  if (waits && spec_.directions == 1) {
+    segment_ = std::min(max_steps_, std::max<int64_t>(16, kSegmentRows / max_batch_));
+  }
+  for (int turn = 0; waits && turn < (spec_.layers > 1 ? 2 : 1); ++turn) {
+    between_[turn] = arena_.take<float>("session results between layers", segment_, max_batch_,
+                                        spec_.directions * spec_.hidden);
+  }
+  projected_ = arena_.take<float>("session projections", chunk_rows_, layer.input.row(), lanes);
+  if (const int scans = spec_.cell->scans()) {
+    projected_scan_ =
+        arena_.take<float>("session projections", chunk_rows_, layer.scan_input.row(), lanes);
+    pre_scan_ = arena_.take<float>("session scan", max_batch_, layer.scan_recurrent.row(), lanes);
+    scan_ = arena_.take<float>("session scan", max_batch_, 2 * scans, padded_);
+  }
+  if (spec_.cell->reset_before) reset_ = arena_.take<float>("session reset", max_batch_, padded_);
+  order_ = arena_.take<int32_t>("session order", max_batch_);
+  lengths_ = arena_.take<int32_t>("session order", max_batch_);
+  counts_ = arena_.take<int32_t>("session order", max_steps_ + 2);
+
+  members_ = arena_.take<Member>("session members", threads_);
+  for (int i = 0; i < threads_; ++i) {
+    Member& member = members_[i];
+    member.scratch =
+        arena_.take<float>("session scratch", max_batch_, layer.input.width + kWaitingGroups, lanes);
+    const int64_t rows = std::max<int64_t>(chunk_rows_, kHeadRows);
+    member.in = arena_.take<const float*>("session rows", rows);
+    member.out = arena_.take<float*>("session rows", rows);
+    if (spec_.outputs > 0) {
+      member.logits = arena_.take<float>("session logits", kHeadRows, model_.head().row(), lanes);
+    }
+  }
+  // Last: where the session cannot be had, the model's tensors may still change.
+  model_.finish();
+}
+
+void Session::path(char* text, int64_t capacity) const {
+  char reason[256] = "";
+  if (asked_threads_ > threads_) {
+    std::snprintf(reason, sizeof reason, "%d threads asked, this process may use %d processors",
+                  asked_threads_, threads_);
+  } else if (kernels_.instruction_set != find_kernels(GF_ISA_AUTO).instruction_set) {
+    std::snprintf(reason, sizeof reason, "instruction set forced; this processor also runs %s",
+                  find_kernels(GF_ISA_AUTO).name);
+  }
+  char device[128];
+  device_name(device, sizeof device);
+  std::snprintf(text, static_cast<size_t>(capacity),
+                "backend=cpu\ndevice=%s\ninstruction_set=%s\nprecision=float32\nthreads=%d\nreason=%s\n",
+                device, kernels_.name, threads_, reason);
+}
+
+// ---- Checks -----------------------------------------------------------------------------------
+
+void Session::check(const gf_io& io) const {
+  in_range("layout", io.layout, GF_TIME_MAJOR, GF_BATCH_MAJOR);
+  in_range("steps", io.steps, 1, max_steps_);
+  in_range("batch", io.batch, 1, max_batch_);
+  const bool tokens = spec_.vocabulary > 0;
+  needs("x", io.x, !tokens, tokens ? "null (this network takes tokens)" : "[T, B, I] values");
+  needs("tokens", io.tokens, tokens, tokens ? "[T, B] tokens" : "null (this network takes x)");
+  if (!spec_.cell->cell_state) {
+    needs("c0", io.c0, false, "null (this cell has no cell state)");
+    needs("cn", io.cn, false, "null (this cell has no cell state)");
+  }
+  if (spec_.outputs == 0) {
+    needs("logits", io.logits, false, "null (this network has no head)");
+    needs("log_probs", io.log_probs, false, "null (this network has no head)");
+    needs("target_log_probs", io.target_log_probs, false, "null (this network has no head)");
+  }
+  if (io.target_log_probs != nullptr) needs("targets", io.targets, true, "[T, B] targets");
+  for (int32_t b = 0; io.lengths != nullptr && b < io.batch; ++b) {
+    if (io.lengths[b] < 1 || io.lengths[b] > io.steps) {
+      throw Error(GF_INVALID_ARGUMENT, "lengths[%d]: expected 1 .. T=%d, got %d", b, io.steps,
+                  io.lengths[b]);
+    }
+  }
+}
+
+// Only what will be read is looked at: past a sequence's end anything may stand.
+void Session::check_tokens(const char* name, const int32_t* tokens, int64_t most) const {
+  for (int64_t row = 0; row < io_.batch; ++row) {
+    for (int64_t t = 0; t < lengths_[row]; ++t) {
+      const int32_t token = tokens[place(t, row)];
+      if (token < 0 || token >= most) {
+        throw Error(GF_INVALID_ARGUMENT, "%s[t=%lld, b=%d]: expected 0 .. %lld, got %d", name,
+                    static_cast<long long>(t), order_[row], static_cast<long long>(most - 1), token);
+      }
+    }
+  }
+}
+
+// A stable counting sort, longest first.
+void Session::sort_rows() {
+  if (io_.lengths == nullptr) {
+    for (int32_t b = 0; b < io_.batch; ++b) {
+      order_[b] = b;
+      lengths_[b] = io_.steps;
+    }
+    return;
+  }
+  std::fill_n(counts_, io_.steps + 2, 0);
+  for (int32_t b = 0; b < io_.batch; ++b) ++counts_[io_.steps - io_.lengths[b] + 1];
+  for (int32_t t = 1; t <= io_.steps; ++t) counts_[t] += counts_[t - 1];
+  for (int32_t b = 0; b < io_.batch; ++b) {
+    const int32_t at = counts_[io_.steps - io_.lengths[b]]++;
+    order_[at] = b;
+    lengths_[at] = io_.lengths[b];
+  }
+}
+
+int Session::members_for_work() const {
+  const int64_t work = io_.batch * spec_.rows() * (spec_.hidden + spec_.layer_input(0) / 2);
+  const int64_t useful = std::min(work / kWorkPerThread, model_.layer(0).recurrent.groups);
+  return static_cast<int>(std::clamp<int64_t>(useful, 1, threads_));
+}
+
+// ---- A call -----------------------------------------------------------------------------------
+
+void Session::forward(const gf_io& io) {
+  check(io);
+  io_ = io;
+  sort_rows();
+  if (io_.tokens != nullptr) check_tokens("tokens", io_.tokens, spec_.vocabulary);
+  if (io_.target_log_probs != nullptr) check_tokens("targets", io_.targets, spec_.outputs);
+  team::run(*this, barrier_, members_for_work());
+}
+
+void Session::run(int member, int members) {
+  Member me = members_[member];
+  me.index = member;
+  me.count = members;
+  load_state(me);
+  barrier_.wait();
+  for (int64_t first = 0; first < lengths_[0]; first += segment_) {
+    const int64_t steps = std::min<int64_t>(segment_, lengths_[0] - first);
+    for (int64_t layer = 0; layer < spec_.layers; ++layer) {
+      for (int64_t direction = 0; direction < spec_.directions; ++direction) {
+        const int64_t slot = layer * spec_.directions + direction;
+        run_pass(me, {layer, direction, first, steps, &model_.layer(slot)});
+      }
+    }
+    if (spec_.outputs > 0) run_head(me, first, steps);
+    settle(me, first, steps);
+    barrier_.wait();
+  }
+  store_state(me);
+  clear_tails(me);
+}
+
+void Session::load_state(const Member& me) {
+  const Range rows = part(me, io_.batch);
+  for (int64_t slot = 0; slot < spec_.slots(); ++slot) {
+    for (int64_t row = rows.begin; row < rows.end; ++row) {
+      const int64_t from = (slot * io_.batch + order_[row]) * spec_.hidden;
+      const auto load = [&](const float* state, float* to) {
+        if (state == nullptr) {
+          std::fill_n(to, padded_, 0.0f);
+        } else {
+          std::copy_n(state + from, spec_.hidden, to);
+          std::fill(to + spec_.hidden, to + padded_, 0.0f);
+        }
+      };
+      load(io_.h0, hidden(slot, 0) + row * padded_);
+      if (c_ != nullptr) load(io_.c0, cell(slot) + row * padded_);
+    }
+  }
+}
+
+void Session::store_state(const Member& me) {
+  const Range rows = part(me, io_.batch);
+  for (int64_t slot = 0; slot < spec_.slots(); ++slot) {
+    for (int64_t row = rows.begin; row < rows.end; ++row) {
+      const int64_t to = (slot * io_.batch + order_[row]) * spec_.hidden;
+      if (io_.hn != nullptr) {
+        std::copy_n(hidden(slot, 0) + row * padded_, spec_.hidden, io_.hn + to);
+      }
+      if (io_.cn != nullptr) std::copy_n(cell(slot) + row * padded_, spec_.hidden, io_.cn + to);
+    }
+  }
+}
+
+// Brings the hidden states back to the first buffer: a row that took an odd number of steps in this segment
+// has its own in the second.
+void Session::settle(const Member& me, int64_t first, int64_t steps) {
+  const Range rows = part(me, active(first, io_.batch));
+  for (int64_t slot = 0; slot < spec_.slots(); ++slot) {
+    for (int64_t row = rows.begin; row < rows.end; ++row) {
+      if (std::min<int64_t>(lengths_[row] - first, steps) % 2 == 1) {
+        std::copy_n(hidden(slot, 1) + row * padded_, padded_, hidden(slot, 0) + row * padded_);
+      }
+    }
+  }
+}
+
+void Session::clear_tails(const Member& me) {
+  const Range rows = part(me, io_.batch);
+  const auto clear = [&](float* tensor, int64_t size, int64_t row) {
+    for (int64_t t = lengths_[row]; tensor != nullptr && t < io_.steps; ++t) {
+      std::fill_n(tensor + place(t, row) * size, size, 0.0f);
+    }
+  };
+  for (int64_t row = rows.begin; row < rows.end; ++row) {
+    clear(io_.y, spec_.directions * spec_.hidden, row);
+    clear(io_.logits, spec_.outputs, row);
+    clear(io_.log_probs, spec_.outputs, row);
+    clear(io_.target_log_probs, 1, row);
+  }
+}
+
+// ---- A layer in one direction -----------------------------------------------------------------
+
+float* Session::between(int64_t layer, const Pass& pass, int64_t t, int64_t row) const {
+  return between_[layer % 2] +
+         ((t - pass.first) * max_batch_ + row) * spec_.directions * spec_.hidden;
+}
+
+const float* Session::input_row(const Pass& pass, int64_t t, int64_t row) const {
+  if (pass.layer > 0) return between(pass.layer - 1, pass, t, row);
+  if (io_.tokens != nullptr) return model_.embedding(io_.tokens[place(t, row)]);
+  return io_.x + place(t, row) * spec_.input;
+}
+
+bool Session::writes_output(const Pass& pass) const {
+  return pass.layer < spec_.layers - 1 || io_.y != nullptr || spec_.outputs > 0;
+}
+
+float* Session::output_row(const Pass& pass, int64_t t, int64_t row) const {
+  const bool last = pass.layer == spec_.layers - 1;
+  float* to = last && io_.y != nullptr
+                  ? io_.y + place(t, row) * spec_.directions * spec_.hidden
+                  : between(pass.layer, pass, t, row);
+  return to + pass.direction * spec_.hidden;
+}
+
+void Session::run_pass(const Member& me, const Pass& pass) {
+  const int64_t chunk = std::max<int64_t>(1, chunk_rows_ / io_.batch);
+  const bool table = pass.layer == 0 && io_.tokens != nullptr &&
+                     model_.token_table(pass.direction) != nullptr;
+  int rows = io_.batch;
+  for (int64_t s = pass.first; s < pass.first + pass.steps; ++s) {
+    const int64_t begin = s - (s - pass.first) % chunk;
+    rows = active(s, rows);
+    if (s == begin && !table) project(me, pass, s, std::min(chunk, pass.first + pass.steps - s));
+    step(me, pass, s, begin, rows);
+  }
+}
+
+void Session::project(const Member& me, const Pass& pass, int64_t first, int64_t steps) {
+  const auto run = [&](const Pack& pack, float* projected) {
+    const Range groups = part(me, pack.groups);
+    if (groups.begin == groups.end) return;
+    const int64_t size = pack.row() * kernels_.lanes;
+    int count = 0;
+    int rows = io_.batch;
+    for (int64_t s = first; s < first + steps; ++s) {
+      rows = active(s, rows);
+      for (int64_t row = 0; row < rows; ++row) {
+        me.in[count] = input_row(pass, time(pass, s, row), row);
+        me.out[count++] = projected + ((s - first) * io_.batch + row) * size;
+      }
+    }
+    kernels_.project(pack, count, me.in, nullptr, me.out, groups.begin, groups.end);
+  };
+  run(pass.weights->input, projected_);
+  run(pass.weights->scan_input, projected_scan_);
+}
+
+// One step of the first `rows` rows, and a meeting at its end: what the step wrote, the next one reads.
+void Session::step(const Member& me, const Pass& pass, int64_t s, int64_t chunk, int rows) {
+  const LayerWeights& weights = *pass.weights;
+  const int64_t slot = pass.layer * spec_.directions + pass.direction;
+  const int64_t parity = (s - pass.first) % 2;
+  const bool tokens = pass.layer == 0 && io_.tokens != nullptr;
+  const auto projected_row = [&](const float* table, const float* projected, const Pack& pack,
+                                 int64_t row) {
+    const int64_t size = pack.row() * kernels_.lanes;
+    if (tokens && table != nullptr) {
+      return table + io_.tokens[place(time(pass, s, row), row)] * size;
+    }
+    return projected + ((s - chunk) * io_.batch + row) * size;
+  };
+
+  Step step;
+  step.rows = rows;
+  step.h = hidden(slot, parity);
+  step.h_next = hidden(slot, 1 - parity);
+  step.c = cell(slot);
+  step.x = me.in;
+  step.y = writes_output(pass) ? me.out : nullptr;
+  step.reset = reset_;
+  step.scan = scan_;
+  step.scratch = me.scratch;
+  step.downwards = parity == 1;
+
+  if (scan_ != nullptr) {
+    const Pack& pack = weights.scan_recurrent;
+    const int64_t size = pack.row() * kernels_.lanes;
+    const Range groups = part(me, pack.groups);
+    const float* add[kHeadRows];
+    float* out[kHeadRows];
+    for (int64_t first = 0; first < rows; first += kHeadRows) {
+      const int count = static_cast<int>(std::min<int64_t>(kHeadRows, rows - first));
+      for (int i = 0; i < count; ++i) {
+        me.in[i] = step.h + (first + i) * padded_;
+        add[i] = projected_row(model_.token_scan_table(pass.direction), projected_scan_,
+                               weights.scan_input, first + i);
+        out[i] = pre_scan_ + (first + i) * size;
+      }
+      kernels_.project(pack, count, me.in, add, out, groups.begin, groups.end);
+    }
+    barrier_.wait();
+    const Range own = part(me, rows);
+    for (int64_t row = own.begin; row < own.end; ++row) {
+      kernels_.scan(weights, pre_scan_ + row * size,
+                    scan_ + row * spec_.cell->scans() * 2 * padded_);
+    }
+    barrier_.wait();
+  }
+
+  for (int64_t row = 0; row < rows; ++row) {
+    me.in[row] = projected_row(model_.token_table(pass.direction), projected_, weights.input, row);
+    if (step.y != nullptr) me.out[row] = output_row(pass, time(pass, s, row), row);
+  }
+  const CellKernels& cell_kernels = kernels_.cells[spec_.cell_id];
+  const Range groups = part(me, weights.input.groups);
+  if (cell_kernels.reset != nullptr) {
+    cell_kernels.reset(weights, step, groups.begin, groups.end);
+    barrier_.wait();
+  }
+  cell_kernels.step(weights, step, groups.begin, groups.end);
+  barrier_.wait();
+}
+
+// ---- The head ---------------------------------------------------------------------------------
+
+// The rows of the segment, all times of all sequences, are dealt out to the members.
+void Session::run_head(const Member& me, int64_t first, int64_t steps) {
+  int64_t total = 0;
+  int rows = io_.batch;
+  for (int64_t t = first; t < first + steps; ++t) total += rows = active(t, rows);
+  const Range own = part(me, total);
+  const Pass last{spec_.layers - 1, 0, first, steps, nullptr};
+  int64_t places[kHeadRows];
+  int count = 0;
+  int64_t index = 0;
+  rows = io_.batch;
+  for (int64_t t = first; t < first + steps && index < own.end; ++t) {
+    rows = active(t, rows);
+    const int64_t begin = std::max<int64_t>(0, own.begin - index);
+    const int64_t end = std::min<int64_t>(rows, own.end - index);
+    for (int64_t row = begin; row < end; ++row) {
+      me.in[count] = output_row(last, t, row);
+      places[count++] = place(t, row);
+      if (count == kHeadRows) {
+        head_rows(me, places, count);
+        count = 0;
+      }
+    }
+    index += rows;
+  }
+  if (count > 0) head_rows(me, places, count);
+}
+
+void Session::head_rows(const Member& me, const int64_t* places, int count) {
+  const Pack& head = model_.head();
+  const int64_t size = head.row() * kernels_.lanes;
+  for (int i = 0; i < count; ++i) me.out[i] = me.logits + i * size;
+  kernels_.project(head, count, me.in, nullptr, me.out, 0, head.groups);
+  for (int i = 0; i < count; ++i) {
+    const float* logits = me.out[i];
+    const int64_t at = places[i];
+    if (io_.logits != nullptr) std::copy_n(logits, spec_.outputs, io_.logits + at * spec_.outputs);
+    if (io_.log_probs == nullptr && io_.target_log_probs == nullptr) continue;
+    const float scale = kernels_.log_sum_exp(logits, head.row());
+    if (io_.log_probs != nullptr) {
+      float* to = io_.log_probs + at * spec_.outputs;
+      for (int64_t o = 0; o < spec_.outputs; ++o) to[o] = logits[o] - scale;
+    }
+    if (io_.target_log_probs != nullptr) io_.target_log_probs[at] = logits[io_.targets[at]] - scale;
+  }
+}
+
+}  // namespace gatefuse::cpu

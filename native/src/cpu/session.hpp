@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+
+#include "cpu/memory.hpp"
+#include "cpu/model.hpp"
+#include "cpu/team.hpp"
+#include "gatefuse.h"
+
+namespace gatefuse::cpu {
+
+// Runs a model's sequences.
+//
+// The rows of a batch are sorted by length, longest first, so that the rows still running are always the first ones
+// and ended rows cost nothing. Every member of the team owns a range of units for the whole sequence, so that
+// its part of the weights stays in its own cache; after each step the members meet.
+//
+// Time is cut twice: into segments, for which all layers and the head are run before the next (one direction
+// only; the reverse direction needs the whole), and those into chunks, whose input projections are
+// made at once.
+class Session final : private Job {
+ public:
+  Session(Model& model, const gf_session_options& options);
+
+  void forward(const gf_io& io);
+  void path(char* text, int64_t capacity) const;
+  int64_t bytes() const { return arena_.bytes(); }
+
+ private:
+  // A member's part of the team's work, and its scratch.
+  struct Member {
+    int index;
+    int count;
+    float* scratch;
+    const float** in;   // [chunk rows or head rows]
+    float** out;        // the same
+    float* logits;      // [head rows, head row]
+  };
+  struct Range {
+    int64_t begin, end;
+  };
+  // A layer and direction within a segment.
+  struct Pass {
+    int64_t layer, direction;
+    int64_t first, steps;  // the segment
+    const LayerWeights* weights;
+    bool reverse() const { return direction == 1; }
+  };
+
+  void check(const gf_io& io) const;
+  void check_tokens(const char* name, const int32_t* tokens, int64_t most) const;
+  void sort_rows();
+  int members_for_work() const;
+
+  void run(int member, int members) override;
+  void load_state(const Member& me);
+  void store_state(const Member& me);
+  void run_pass(const Member& me, const Pass& pass);
+  void project(const Member& me, const Pass& pass, int64_t first, int64_t steps);
+  void step(const Member& me, const Pass& pass, int64_t s, int64_t chunk, int rows);
+  void run_head(const Member& me, int64_t first, int64_t steps);
+  void head_rows(const Member& me, const int64_t* places, int count);
+  void settle(const Member& me, int64_t first, int64_t steps);
+  void clear_tails(const Member& me);
+
+  static Range part(const Member& me, int64_t count) {
+    return {count * me.index / me.count, count * (me.index + 1) / me.count};
+  }
+  // Rows whose sequences are longer than step s, at most `rows`.
+  int active(int64_t s, int rows) const {
+    while (rows > 0 && lengths_[rows - 1] <= s) --rows;
+    return rows;
+  }
+  // The time at which a row takes its step s.
+  int64_t time(const Pass& pass, int64_t s, int64_t row) const {
+    return pass.reverse() ? lengths_[row] - 1 - s : s;
+  }
+  // The index of (t, row) among the [T, B] or [B, T] places of a caller's tensor.
+  int64_t place(int64_t t, int64_t row) const {
+    return io_.layout == GF_BATCH_MAJOR ? order_[row] * io_.steps + t : t * io_.batch + order_[row];
+  }
+  float* hidden(int64_t slot, int64_t parity) const {
+    return h_ + (slot * 2 + parity) * max_batch_ * padded_;
+  }
+  float* cell(int64_t slot) const { return c_ == nullptr ? nullptr : c_ + slot * max_batch_ * padded_; }
+  const float* input_row(const Pass& pass, int64_t t, int64_t row) const;
+  float* output_row(const Pass& pass, int64_t t, int64_t row) const;
+  bool writes_output(const Pass& pass) const;
+  float* between(int64_t layer, const Pass& pass, int64_t t, int64_t row) const;
+
+  Model& model_;
+  const Spec& spec_;
+  const Kernels& kernels_;
+  Arena arena_;
+  Barrier barrier_;
+  int64_t max_steps_, max_batch_, padded_, segment_, chunk_rows_;
+  int asked_threads_, threads_;
+  Member* members_ = nullptr;
+  float* h_ = nullptr;             // [slots, 2, max_batch, padded]: before and after a step
+  float* c_ = nullptr;             // [slots, max_batch, padded]
+  float* between_[2] = {};         // [segment, max_batch, D*H]: results of a layer, by turns
+  float* projected_ = nullptr;     // [chunk rows, row of LayerWeights::input]
+  float* projected_scan_ = nullptr;
+  float* pre_scan_ = nullptr;      // [max_batch, row of LayerWeights::scan_recurrent]
+  float* scan_ = nullptr;          // [max_batch, scans, 2, padded]
+  float* reset_ = nullptr;         // [max_batch, padded]
+  int32_t* order_ = nullptr;       // [max_batch]: the caller's row at each sorted place
+  int32_t* lengths_ = nullptr;     // [max_batch]: sorted, longest first
+  int32_t* counts_ = nullptr;      // [max_steps + 1]: for sorting
+  gf_io io_ = {};                  // of the call that runs
+};
+
+}  // namespace gatefuse::cpu

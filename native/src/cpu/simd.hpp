@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One vector of float32 lanes for the instruction set that this unit is compiled for, and the few
+// operations that the kernels and the cells are written in.
+//
+// Everything is in an anonymous namespace: these units are compiled with different instruction
+// sets, and a symbol with external linkage would be merged by the linker into one copy, which may be
+// the one that the processor cannot run.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#if GF_ISA_IS_AVX512 || GF_ISA_IS_AVX2
+#include <immintrin.h>
+#endif
+
+#define GF_INLINE inline __attribute__((always_inline))
+
+namespace gatefuse {
+namespace {
+
+#if GF_ISA_IS_AVX512
+
+struct V {
+  static constexpr int kLanes = 16;
+  static constexpr int kAccumulators = 24;  // of 32 registers, the rest for operands
+  __m512 v;
+  static GF_INLINE V set(float x) { return {_mm512_set1_ps(x)}; }
+};
+GF_INLINE V load(const float* p) { return {_mm512_loadu_ps(p)}; }
+GF_INLINE void store(float* p, V a) { _mm512_storeu_ps(p, a.v); }
+GF_INLINE V operator+(V a, V b) { return {_mm512_add_ps(a.v, b.v)}; }
+GF_INLINE V operator-(V a, V b) { return {_mm512_sub_ps(a.v, b.v)}; }
+GF_INLINE V operator*(V a, V b) { return {_mm512_mul_ps(a.v, b.v)}; }
+GF_INLINE V operator/(V a, V b) { return {_mm512_div_ps(a.v, b.v)}; }
+GF_INLINE V fma(V a, V b, V c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+GF_INLINE V max(V a, V b) { return {_mm512_max_ps(a.v, b.v)}; }
+GF_INLINE V min(V a, V b) { return {_mm512_min_ps(a.v, b.v)}; }
+GF_INLINE V abs(V a) { return {_mm512_andnot_ps(_mm512_set1_ps(-0.0f), a.v)}; }
+GF_INLINE V copy_sign(V magnitude, V sign) {
+  const __m512 bit = _mm512_set1_ps(-0.0f);
+  return {_mm512_or_ps(_mm512_andnot_ps(bit, magnitude.v), _mm512_and_ps(bit, sign.v))};
+}
+GF_INLINE V where_negative(V x, V a, V b) {
+  return {_mm512_mask_blend_ps(_mm512_movepi32_mask(_mm512_castps_si512(x.v)), b.v, a.v)};
+}
+GF_INLINE V pow2(V n) {
+  const __m512i e = _mm512_add_epi32(_mm512_cvtps_epi32(n.v), _mm512_set1_epi32(127));
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(e, 23))};
+}
+
+#elif GF_ISA_IS_AVX2
+
+struct V {
+  static constexpr int kLanes = 8;
+  static constexpr int kAccumulators = 12;  // of 16 registers
+  __m256 v;
+  static GF_INLINE V set(float x) { return {_mm256_set1_ps(x)}; }
+};
+GF_INLINE V load(const float* p) { return {_mm256_loadu_ps(p)}; }
+GF_INLINE void store(float* p, V a) { _mm256_storeu_ps(p, a.v); }
+GF_INLINE V operator+(V a, V b) { return {_mm256_add_ps(a.v, b.v)}; }
+GF_INLINE V operator-(V a, V b) { return {_mm256_sub_ps(a.v, b.v)}; }
+GF_INLINE V operator*(V a, V b) { return {_mm256_mul_ps(a.v, b.v)}; }
+GF_INLINE V operator/(V a, V b) { return {_mm256_div_ps(a.v, b.v)}; }
+GF_INLINE V fma(V a, V b, V c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
+GF_INLINE V max(V a, V b) { return {_mm256_max_ps(a.v, b.v)}; }
+GF_INLINE V min(V a, V b) { return {_mm256_min_ps(a.v, b.v)}; }
+GF_INLINE V abs(V a) { return {_mm256_andnot_ps(_mm256_set1_ps(-0.0f), a.v)}; }
+GF_INLINE V copy_sign(V magnitude, V sign) {
+  const __m256 bit = _mm256_set1_ps(-0.0f);
+  return {_mm256_or_ps(_mm256_andnot_ps(bit, magnitude.v), _mm256_and_ps(bit, sign.v))};
+}
+GF_INLINE V where_negative(V x, V a, V b) { return {_mm256_blendv_ps(b.v, a.v, x.v)}; }
+GF_INLINE V pow2(V n) {
+  const __m256i e = _mm256_add_epi32(_mm256_cvtps_epi32(n.v), _mm256_set1_epi32(127));
+  return {_mm256_castsi256_ps(_mm256_slli_epi32(e, 23))};
+}
+
+#else  // four lanes of the compiler's own vectors: SSE2 on x86-64, what there is elsewhere
+
+typedef int32_t Integers __attribute__((vector_size(16)));
+
+struct V {
+  static constexpr int kLanes = 4;
+  static constexpr int kAccumulators = 12;  // of 16 registers
+  typedef float Floats __attribute__((vector_size(16)));
+  Floats v;
+  static GF_INLINE V set(float x) { return {Floats{x, x, x, x}}; }
+};
+GF_INLINE V load(const float* p) {
+  V a;
+  std::memcpy(&a.v, p, sizeof a.v);
+  return a;
+}
+GF_INLINE void store(float* p, V a) { std::memcpy(p, &a.v, sizeof a.v); }
+GF_INLINE V operator+(V a, V b) { return {a.v + b.v}; }
+GF_INLINE V operator-(V a, V b) { return {a.v - b.v}; }
+GF_INLINE V operator*(V a, V b) { return {a.v * b.v}; }
+GF_INLINE V operator/(V a, V b) { return {a.v / b.v}; }
+// Not every processor has a fused form: product and sum round apart.
+GF_INLINE V fma(V a, V b, V c) { return {a.v * b.v + c.v}; }
+GF_INLINE V max(V a, V b) { return {a.v > b.v ? a.v : b.v}; }
+GF_INLINE V min(V a, V b) { return {a.v < b.v ? a.v : b.v}; }
+GF_INLINE V abs(V a) { return {(V::Floats)((Integers)a.v & 0x7fffffff)}; }
+GF_INLINE V copy_sign(V magnitude, V sign) {
+  return {(V::Floats)(((Integers)magnitude.v & 0x7fffffff) | ((Integers)sign.v & INT32_MIN))};
+}
+GF_INLINE V where_negative(V x, V a, V b) { return {(Integers)x.v < 0 ? a.v : b.v}; }
+GF_INLINE V pow2(V n) {
+  // A NaN has no integer; what its lane scales is NaN already.
+  const Integers e = __builtin_convertvector(n.v == n.v ? n.v : V::set(0).v, Integers) + 127;
+  return {(V::Floats)(e << 23)};
+}
+
+#endif
+
+// max and min above give their second operand where either is NaN, as the x86 instructions do: put
+// the value that may be NaN second, and it comes through.
+
+// The first n lanes; 0 < n <= kLanes.
+GF_INLINE void store_first(float* p, V a, int n) {
+  if (n >= V::kLanes) {
+    store(p, a);
+    return;
+  }
+  float all[V::kLanes];
+  store(all, a);
+  for (int i = 0; i < n; ++i) p[i] = all[i];
+}
+
+}  // namespace
+}  // namespace gatefuse

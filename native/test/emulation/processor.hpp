@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Read before cpu/model.cpp where AVX-512 is emulated: what runs the emulation passes for AVX-512.
+#pragma once
+
+inline bool runs_emulation() {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+#define __builtin_cpu_supports(feature) runs_emulation()
