@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.gatefuse;
+
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Objects;
+
+/**
+ * How a session runs. Results have the same bits for the same backend, instruction set and
+ * precision.
+ *
+ * <p>Immutable and thread-safe.
+ *
+ * @param backend what computes; never {@link Backend#AUTO}
+ * @param device the processor or GPU in words
+ * @param instructionSet such as {@code avx2}; {@code jvm} for the reference
+ * @param precision such as {@code float32}
+ * @param threads the most threads that a call uses
+ * @param reason why this path and not a faster one, or empty
+ * @param details further facts that the backend tells, by name
+ */
+public record ExecutionPath(
+    Backend backend,
+    String device,
+    String instructionSet,
+    String precision,
+    int threads,
+    String reason,
+    Map<String, String> details) {
+
+  /**
+   * Holds a copy of the details, in their order. Nothing is null.
+   *
+   * @param backend what computes
+   * @param device where
+   * @param instructionSet with what instructions
+   * @param precision in what numbers
+   * @param threads on how many threads at most
+   * @param reason why so
+   * @param details copied
+   */
+  public ExecutionPath {
+    Objects.requireNonNull(backend, "backend");
+    Objects.requireNonNull(device, "device");
+    Objects.requireNonNull(instructionSet, "instructionSet");
+    Objects.requireNonNull(precision, "precision");
+    Objects.requireNonNull(reason, "reason");
+    details = Collections.unmodifiableMap(new LinkedHashMap<>(details));
+  }
+
+  /**
+   * One line for logs and reports.
+   *
+   * @return such as {@code cpu avx2 float32, 4 threads, on Intel Xeon; reason: ...}
+   */
+  @Override
+  public String toString() {
+    StringBuilder line = new StringBuilder(backend.id());
+    line.append(' ').append(instructionSet).append(' ').append(precision);
+    line.append(", ").append(threads).append(threads == 1 ? " thread" : " threads");
+    if (!device.isEmpty()) {
+      line.append(", on ").append(device);
+    }
+    if (!reason.isEmpty()) {
+      line.append("; ").append(reason);
+    }
+    details.forEach((name, value) -> line.append("; ").append(name).append(' ').append(value));
+    return line.toString();
+  }
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.gatefuse;
+
+import io.github.gatefuse.io.Safetensors;
+import io.github.gatefuse.spi.BackendModel;
+import java.nio.file.Path;
+import java.util.Objects;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * A recurrent network: weights packed once for a backend, and never changed.
+ *
+ * <p>Thread-safe: any number of threads may make sessions of one network and run them at the same
+ * time.
+ */
+public final class Rnn implements AutoCloseable {
+  private static final Logger LOG = LoggerFactory.getLogger(Rnn.class);
+
+  private static final int CLOSED = -1;
+
+  private final RnnSpec spec;
+  private final Backend backend;
+  private final BackendModel model;
+  private final long bytes;
+  private final LeakReport leak;
+
+  /** The number of open sessions, or {@link #CLOSED}. */
+  private final AtomicInteger sessions = new AtomicInteger();
+
+  Rnn(RnnSpec spec, Backends.Choice choice) {
+    this.spec = spec;
+    this.backend = choice.backend();
+    this.model = choice.model();
+    this.bytes = model.bytes();
+    this.leak =
+        LeakReport.watch(
+            this, "A network", report -> LOG.warn(report.message(), report.creation()));
+  }
+
+  /**
+   * Makes a network on the best backend that runs here.
+   *
+   * @param spec what it is
+   * @param weights its parameters, copied
+   * @return a network that the caller owns and closes
+   * @throws IllegalArgumentException if the weights do not fit
+   * @throws GatefuseException if memory runs out
+   */
+  public static Rnn create(RnnSpec spec, Weights weights) {
+    return create(spec, weights, Backend.AUTO);
+  }
+
+  /**
+   * Makes a network on a backend. One that is asked for by name runs or is an error; only {@link
+   * Backend#AUTO} chooses, among all that run here, or as the system property {@code
+   * gatefuse.backend} names.
+   *
+   * @param spec what it is
+   * @param weights its parameters, copied
+   * @param backend what computes it
+   * @return a network that the caller owns and closes
+   * @throws IllegalArgumentException if the weights do not fit
+   * @throws GatefuseException if the backend does not run here, saying why, or memory runs out
+   */
+  public static Rnn create(RnnSpec spec, Weights weights, Backend backend) {
+    Objects.requireNonNull(spec, "spec");
+    Objects.requireNonNull(weights, "weights");
+    Objects.requireNonNull(backend, "backend");
+    weights.check(spec);
+    return new Rnn(spec, Backends.installed().create(spec, weights, backend));
+  }
+
+  /**
+   * Reads a network from a safetensors file, onto the best backend that runs here.
+   *
+   * @param safetensors the file
+   * @param spec what the network is
+   * @param prefix what its parameter names begin with in the file, such as {@code rnn.}; empty for
+   *     nothing
+   * @return a network that the caller owns and closes
+   * @throws IllegalArgumentException if the weights do not fit
+   * @throws GatefuseException if the file cannot be read or is not what its format promises, or
+   *     memory runs out
+   */
+  public static Rnn load(Path safetensors, RnnSpec spec, String prefix) {
+    try (Safetensors file = Safetensors.open(safetensors)) {
+      return create(spec, file.weights(prefix));
+    }
+  }
+
+  /**
+   * What the network is.
+   *
+   * @return the specification
+   */
+  public RnnSpec spec() {
+    return spec;
+  }
+
+  /**
+   * What computes it.
+   *
+   * @return the backend that runs, never {@link Backend#AUTO}
+   */
+  public Backend backend() {
+    return backend;
+  }
+
+  /**
+   * The memory of the packed weights.
+   *
+   * @return bytes
+   */
+  public long bytes() {
+    return bytes;
+  }
+
+  /**
+   * Makes a session with as many threads as the process may use.
+   *
+   * @param maxSteps the largest T of a call, at least 1
+   * @param maxBatch the largest B of a call, at least 1
+   * @return a session that the caller owns, and closes before this network
+   * @throws IllegalArgumentException if a size is out of range
+   * @throws IllegalStateException if this network is closed
+   * @throws GatefuseException if memory runs out
+   */
+  public Session session(int maxSteps, int maxBatch) {
+    return session(SessionOptions.of(maxSteps, maxBatch));
+  }
+
+  /**
+   * Makes a session.
+   *
+   * @param options its capacity
+   * @return a session that the caller owns, and closes before this network
+   * @throws IllegalStateException if this network is closed
+   * @throws GatefuseException if memory runs out
+   */
+  public Session session(SessionOptions options) {
+    Objects.requireNonNull(options, "options");
+    if (sessions.getAndUpdate(n -> n == CLOSED ? CLOSED : n + 1) == CLOSED) {
+      throw new IllegalStateException("network is closed");
+    }
+    boolean made = false;
+    try {
+      Session session = new Session(this, options, model.session(options));
+      made = true;
+      return session;
+    } finally {
+      if (!made) {
+        sessionClosed();
+      }
+    }
+  }
+
+  /** A session has freed its memory. */
+  void sessionClosed() {
+    sessions.decrementAndGet();
+  }
+
+  /**
+   * Frees the weights. A second close does nothing.
+   *
+   * @throws IllegalStateException if sessions are open, naming how many; the network then stays
+   *     open
+   */
+  @Override
+  public void close() {
+    if (!sessions.compareAndSet(0, CLOSED)) {
+      int open = sessions.get();
+      if (open != CLOSED) {
+        throw new IllegalStateException(
+            "network: expected all sessions to be closed before it, got " + open + " open");
+      }
+      return;
+    }
+    leak.closed();
+    model.close();
+  }
+}

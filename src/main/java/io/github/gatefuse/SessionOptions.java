@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.gatefuse;
+
+/**
+ * The capacity of a {@link Session}: its workspace is made for this many steps and rows, once.
+ *
+ * <p>Immutable and thread-safe.
+ *
+ * @param maxSteps the largest T of a call, at least 1
+ * @param maxBatch the largest B of a call, at least 1
+ * @param threads the most threads that a call uses, the caller's included; 0 for as many as the
+ *     process may use
+ */
+public record SessionOptions(int maxSteps, int maxBatch, int threads) {
+  /**
+   * Checks every component.
+   *
+   * @param maxSteps at least 1
+   * @param maxBatch at least 1; the product with maxSteps at most 2^31-1
+   * @param threads at least 0
+   * @throws IllegalArgumentException naming the component, what was expected and what came
+   */
+  public SessionOptions {
+    atLeast("maxSteps", maxSteps, 1);
+    atLeast("maxBatch", maxBatch, 1);
+    atLeast("threads", threads, 0);
+    long rows = (long) maxSteps * maxBatch;
+    if (rows > Integer.MAX_VALUE) {
+      throw new IllegalArgumentException(
+          "maxSteps "
+              + maxSteps
+              + " x maxBatch "
+              + maxBatch
+              + ": expected at most 2^31-1 rows, got "
+              + rows);
+    }
+  }
+
+  private static void atLeast(String name, int value, int least) {
+    if (value < least) {
+      throw new IllegalArgumentException(name + ": expected at least " + least + ", got " + value);
+    }
+  }
+
+  /**
+   * A capacity with as many threads as the process may use.
+   *
+   * @param maxSteps the largest T, at least 1
+   * @param maxBatch the largest B, at least 1
+   * @return the options
+   */
+  public static SessionOptions of(int maxSteps, int maxBatch) {
+    return new SessionOptions(maxSteps, maxBatch, 0);
+  }
+
+  /**
+   * The same with another number of threads; results have the same bits for every number.
+   *
+   * @param value the most threads of a call, the caller's included; 0 for as many as the process
+   *     may use
+   * @return new options
+   */
+  public SessionOptions withThreads(int value) {
+    return new SessionOptions(maxSteps, maxBatch, value);
+  }
+}

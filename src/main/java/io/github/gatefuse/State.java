@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.gatefuse;
+
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
+import java.util.Objects;
+
+/**
+ * The state of a batch of sequences between calls: h, and c for cells that have one, each [L*D, B,
+ * H]. Slot l*D + d belongs to layer l, direction d.
+ *
+ * <p>The memory is direct and is freed by the garbage collector; there is nothing to close. A state
+ * belongs to no session: any session of a network of the same shape continues it.
+ *
+ * <p>Not thread-safe: one thread at a time, a running call included.
+ */
+public final class State {
+  private static final int LARGEST = Integer.MAX_VALUE / Float.BYTES;
+
+  private final int slots;
+  private final int batch;
+  private final int hiddenSize;
+  private final FloatBuffer hidden;
+  private final FloatBuffer cell;
+
+  private State(int slots, int batch, int hiddenSize, boolean hasCell) {
+    this.slots = slots;
+    this.batch = batch;
+    this.hiddenSize = hiddenSize;
+    this.hidden = allocate();
+    this.cell = hasCell ? allocate() : null;
+  }
+
+  private FloatBuffer allocate() {
+    int bytes = Float.BYTES * slots * batch * hiddenSize;
+    return ByteBuffer.allocateDirect(bytes).order(ByteOrder.nativeOrder()).asFloatBuffer();
+  }
+
+  /**
+   * A state of zeros, as sequences begin.
+   *
+   * @param spec the network
+   * @param batch B, at least 1
+   * @return a new state
+   * @throws IllegalArgumentException if batch is below 1, or h would have more than 536870911
+   *     values
+   */
+  public static State zeros(RnnSpec spec, int batch) {
+    if (batch < 1) {
+      throw new IllegalArgumentException("batch: expected at least 1, got " + batch);
+    }
+    long slots = (long) spec.layers() * spec.directions();
+    // Neither quotient can overflow, as the product of all three could.
+    if (slots > LARGEST / batch || slots * batch > LARGEST / spec.hiddenSize()) {
+      throw new IllegalArgumentException(
+          ("state: expected at most " + LARGEST + " values, got ")
+              + ("[L*D=" + slots + ", B=" + batch + ", H=" + spec.hiddenSize() + "]"));
+    }
+    return new State((int) slots, batch, spec.hiddenSize(), spec.cell().hasCellState());
+  }
+
+  /**
+   * The states of one sequence.
+   *
+   * @return L*D
+   */
+  public int slots() {
+    return slots;
+  }
+
+  /**
+   * The sequences of the batch.
+   *
+   * @return B
+   */
+  public int batch() {
+    return batch;
+  }
+
+  /**
+   * The units of a slot.
+   *
+   * @return H
+   */
+  public int hiddenSize() {
+    return hiddenSize;
+  }
+
+  /**
+   * Whether there is a cell state beside the hidden state.
+   *
+   * @return true for the LSTM family
+   */
+  public boolean hasCell() {
+    return cell != null;
+  }
+
+  /**
+   * The hidden state [L*D, B, H] itself: what is written here is the state.
+   *
+   * @return a direct buffer of native byte order over this state's memory, at position 0; its
+   *     position and limit are the caller's own
+   */
+  public FloatBuffer h() {
+    return hidden.duplicate();
+  }
+
+  /**
+   * The cell state [L*D, B, H] itself: what is written here is the state.
+   *
+   * @return a direct buffer of native byte order over this state's memory, at position 0; its
+   *     position and limit are the caller's own
+   * @throws IllegalStateException for a GRU, which has no cell state
+   */
+  public FloatBuffer c() {
+    return requireCell().duplicate();
+  }
+
+  /**
+   * A copy of the hidden state.
+   *
+   * @return h, [L*D, B, H]
+   */
+  public float[] hidden() {
+    return values(hidden);
+  }
+
+  /**
+   * A copy of the cell state.
+   *
+   * @return c, [L*D, B, H]
+   * @throws IllegalStateException for a GRU, which has no cell state
+   */
+  public float[] cell() {
+    return values(requireCell());
+  }
+
+  /**
+   * A state of the same values in memory of its own.
+   *
+   * @return a new state
+   */
+  public State copy() {
+    State copy = new State(slots, batch, hiddenSize, hasCell());
+    copy.hidden.put(0, hidden, 0, hidden.capacity());
+    if (hasCell()) {
+      copy.cell.put(0, cell, 0, cell.capacity());
+    }
+    return copy;
+  }
+
+  /** Sets all values to zero. */
+  public void clear() {
+    clear(hidden);
+    if (hasCell()) {
+      clear(cell);
+    }
+  }
+
+  /**
+   * Sets all values.
+   *
+   * @param h [L*D, B, H]
+   * @param c [L*D, B, H]; null for a GRU
+   * @throws IllegalArgumentException if a length does not fit, or c is there for a GRU or missing
+   *     for an LSTM
+   */
+  public void set(float[] h, float[] c) {
+    checkLength("h", Objects.requireNonNull(h, "h"));
+    if (hasCell() != (c != null)) {
+      throw new IllegalArgumentException(
+          hasCell()
+              ? "c: expected " + shape() + ", got none"
+              : "c: expected none for a GRU, got values");
+    }
+    if (hasCell()) {
+      checkLength("c", c);
+      cell.put(0, c);
+    }
+    hidden.put(0, h);
+  }
+
+  /**
+   * Holds this state against a network.
+   *
+   * @throws IllegalArgumentException in words if it is the state of another kind of network
+   */
+  void check(String name, RnnSpec spec) {
+    if (slots != spec.slots() || hiddenSize != spec.hiddenSize()) {
+      throw new IllegalArgumentException(
+          (name + ": expected [L*D=" + spec.slots() + ", B, H=" + spec.hiddenSize() + "], got ")
+              + shape());
+    }
+    if (hasCell() != spec.cell().hasCellState()) {
+      throw new IllegalArgumentException(
+          (name + ": expected a state " + (hasCell() ? "without" : "with") + " a cell state for ")
+              + (spec.cell().id() + ", got one " + (hasCell() ? "with" : "without")));
+    }
+  }
+
+  /** The memory of h, whose position and limit nobody moves. */
+  FloatBuffer hiddenMemory() {
+    return hidden;
+  }
+
+  /** The memory of c, whose position and limit nobody moves; null for a GRU. */
+  FloatBuffer cellMemory() {
+    return cell;
+  }
+
+  private FloatBuffer requireCell() {
+    if (cell == null) {
+      throw new IllegalStateException("c: a GRU has no cell state");
+    }
+    return cell;
+  }
+
+  private void checkLength(String name, float[] values) {
+    if (values.length != hidden.capacity()) {
+      throw new IllegalArgumentException(
+          (name + ": expected " + shape() + " = " + hidden.capacity() + " floats, got ")
+              + values.length);
+    }
+  }
+
+  private String shape() {
+    return "[L*D=" + slots + ", B=" + batch + ", H=" + hiddenSize + "]";
+  }
+
+  private static float[] values(FloatBuffer buffer) {
+    float[] values = new float[buffer.capacity()];
+    buffer.get(0, values);
+    return values;
+  }
+
+  private static void clear(FloatBuffer buffer) {
+    for (int i = 0; i < buffer.capacity(); i++) {
+      buffer.put(i, 0f);
+    }
+  }
+
+  /**
+   * The shape in words.
+   *
+   * @return such as {@code State[L*D=1, B=8, H=256]}
+   */
+  @Override
+  public String toString() {
+    return "State" + shape();
+  }
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.gatefuse.internal;
+
+import io.github.gatefuse.RnnSpec;
+import io.github.gatefuse.SessionOptions;
+import io.github.gatefuse.Weights;
+import io.github.gatefuse.binding.GatefuseNative;
+import io.github.gatefuse.binding.gf_model;
+import io.github.gatefuse.binding.gf_model_options;
+import io.github.gatefuse.binding.gf_session;
+import io.github.gatefuse.binding.gf_session_options;
+import io.github.gatefuse.binding.gf_spec;
+import io.github.gatefuse.spi.BackendModel;
+import io.github.gatefuse.spi.BackendSession;
+import java.util.List;
+
+/** A model of the C interface. Thread-safe. */
+final class NativeModel implements BackendModel {
+  private final RnnSpec spec;
+  private final gf_model handle;
+
+  private NativeModel(RnnSpec spec, gf_model handle) {
+    this.spec = spec;
+    this.handle = handle;
+  }
+
+  static NativeModel create(RnnSpec spec, Weights weights, int instructionSet) {
+    gf_model_options options = Native.struct(gf_model_options.class, gf_model_options::new);
+    options.struct_size(options.sizeof());
+    options.backend(GatefuseNative.GF_BACKEND_CPU);
+    options.instruction_set(instructionSet);
+    gf_model handle = new gf_model();
+    Native.check(GatefuseNative.gf_model_create(struct(spec), options, handle));
+    boolean complete = false;
+    try {
+      setTensors(handle, spec.parameters(), weights);
+      complete = true;
+      return new NativeModel(spec, handle);
+    } finally {
+      if (!complete) {
+        GatefuseNative.gf_model_destroy(handle);
+      }
+    }
+  }
+
+  private static void setTensors(
+      gf_model handle, List<RnnSpec.Parameter> parameters, Weights weights) {
+    for (int i = 0; i < parameters.size(); i++) {
+      RnnSpec.Parameter parameter = parameters.get(i);
+      if (weights.has(parameter.name())) {
+        Native.check(
+            GatefuseNative.gf_model_set_tensor(
+                handle, i, weights.floats(parameter.name()), parameter.count()));
+      }
+    }
+  }
+
+  private static gf_spec struct(RnnSpec spec) {
+    gf_spec struct = Native.struct(gf_spec.class, gf_spec::new);
+    struct.struct_size(struct.sizeof());
+    struct.cell(cell(spec));
+    struct.input_size(spec.inputSize());
+    struct.hidden_size(spec.hiddenSize());
+    struct.layers(spec.layers());
+    struct.directions(spec.directions());
+    struct.chunk(spec.chunk());
+    struct.vocabulary(spec.vocabulary());
+    struct.outputs(spec.outputs());
+    return struct;
+  }
+
+  private static int cell(RnnSpec spec) {
+    return switch (spec.cell()) {
+      case LSTM -> GatefuseNative.GF_LSTM;
+      case LSTM_TIED -> GatefuseNative.GF_LSTM_TIED;
+      case LSTM_REFINE -> GatefuseNative.GF_LSTM_REFINE;
+      case LSTM_CUMAX -> GatefuseNative.GF_LSTM_CUMAX;
+      case LSTM_CUMAX_REFINE -> GatefuseNative.GF_LSTM_CUMAX_REFINE;
+      case ONLSTM -> GatefuseNative.GF_ONLSTM;
+      case GRU -> GatefuseNative.GF_GRU;
+      case GRU_REFINE -> GatefuseNative.GF_GRU_REFINE;
+      case GRU_RESET_BEFORE -> GatefuseNative.GF_GRU_RESET_BEFORE;
+      case GRU_REFINE_RESET_BEFORE -> GatefuseNative.GF_GRU_REFINE_RESET_BEFORE;
+    };
+  }
+
+  @Override
+  public BackendSession session(SessionOptions options) {
+    gf_session_options struct = Native.struct(gf_session_options.class, gf_session_options::new);
+    struct.struct_size(struct.sizeof());
+    struct.max_steps(options.maxSteps());
+    struct.max_batch(options.maxBatch());
+    struct.threads(options.threads());
+    gf_session session = new gf_session();
+    Native.check(GatefuseNative.gf_session_create(handle, struct, session));
+    return new NativeSession(spec, session);
+  }
+
+  @Override
+  public long bytes() {
+    return GatefuseNative.gf_model_bytes(handle);
+  }
+
+  @Override
+  public void close() {
+    GatefuseNative.gf_model_destroy(handle);
+  }
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.gatefuse.internal;
+
+import io.github.gatefuse.Backend;
+import io.github.gatefuse.ExecutionPath;
+import io.github.gatefuse.RnnSpec;
+import io.github.gatefuse.binding.GatefuseNative;
+import io.github.gatefuse.binding.gf_session;
+import io.github.gatefuse.spi.BackendCall;
+import io.github.gatefuse.spi.BackendSession;
+import java.util.LinkedHashMap;
+import java.util.Map;
+
+/** A session of the C interface. One thread at a time. */
+final class NativeSession implements BackendSession {
+  private final RnnSpec spec;
+  private final gf_session handle;
+
+  NativeSession(RnnSpec spec, gf_session handle) {
+    this.spec = spec;
+    this.handle = handle;
+  }
+
+  @Override
+  public BackendCall call() {
+    return new NativeCall(spec, handle);
+  }
+
+  @Override
+  public ExecutionPath path() {
+    return path(
+        Native.describe((text, size) -> GatefuseNative.gf_session_path(handle, text, size)));
+  }
+
+  static ExecutionPath path(Map<String, String> facts) {
+    Map<String, String> rest = new LinkedHashMap<>(facts);
+    return new ExecutionPath(
+        Backend.of(take(rest, "backend", "cpu")),
+        take(rest, "device", ""),
+        take(rest, "instruction_set", ""),
+        take(rest, "precision", ""),
+        Integer.parseInt(take(rest, "threads", "1")),
+        take(rest, "reason", ""),
+        rest);
+  }
+
+  private static String take(Map<String, String> facts, String key, String otherwise) {
+    String value = facts.remove(key);
+    return value == null ? otherwise : value;
+  }
+
+  @Override
+  public long bytes() {
+    return GatefuseNative.gf_session_bytes(handle);
+  }
+
+  @Override
+  public void close() {
+    GatefuseNative.gf_session_destroy(handle);
+  }
+}

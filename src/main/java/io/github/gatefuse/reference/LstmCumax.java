@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.gatefuse.reference;
+
+/** The tied LSTM whose forget gate is a cumulative softmax: f = cumax(a), c = f c + (1-f) u. */
+final class LstmCumax extends CellMath {
+  private static final int FORGET = 0;
+  private static final int CANDIDATE = 1;
+  private static final int OUTPUT = 2;
+
+  @Override
+  void forward(Step s, int j) {
+    double fBar = s.cumaxBar(FORGET, j);
+    double u = s.tanh(CANDIDATE, j);
+    double o = s.sigmoid(OUTPUT, j);
+    s.set(j, Gates.towards(s.c[j], u, fBar), o);
+  }
+}

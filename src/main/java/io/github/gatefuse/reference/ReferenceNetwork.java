@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.gatefuse.reference;
+
+import io.github.gatefuse.RnnSpec;
+import io.github.gatefuse.Weights;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.Objects;
+import java.util.stream.IntStream;
+
+/**
+ * The pure-Java reference: what the right answer is, readable before fast.
+ *
+ * <p>A network of stacked layers in one or two directions, after an optional embedding and before
+ * an optional linear head, in the {@link Precision} asked for. All other implementations are held
+ * to it, and it is held to vectors that share no code with it.
+ *
+ * <p>Immutable and thread-safe.
+ */
+public final class ReferenceNetwork {
+  private final RnnSpec spec;
+  private final Precision precision;
+  private final LayerDirection[] slots;
+  private final double[] embedding;
+  private final Matrix headWeight;
+  private final double[] headBias;
+
+  /**
+   * Takes the parameters, rounded to the precision.
+   *
+   * @param spec the network
+   * @param weights its parameters, as {@link RnnSpec#parameters()} lists them; missing biases are
+   *     zeros
+   * @param precision what numbers are rounded to
+   * @throws IllegalArgumentException if the weights do not belong to the network
+   */
+  public ReferenceNetwork(RnnSpec spec, Weights weights, Precision precision) {
+    weights.check(spec);
+    this.spec = spec;
+    this.precision = Objects.requireNonNull(precision, "precision");
+    slots = new LayerDirection[spec.slots()];
+    for (int slot = 0; slot < slots.length; slot++) {
+      int layer = slot / spec.directions();
+      int direction = slot % spec.directions();
+      slots[slot] = new LayerDirection(spec, layer, direction, weights, precision);
+    }
+    embedding =
+        spec.vocabulary() > 0 ? precision.operands(weights.doubles(RnnSpec.EMBEDDING)) : null;
+    boolean head = spec.outputs() > 0;
+    headWeight =
+        head
+            ? new Matrix(spec.outputs(), precision.operands(weights.doubles(RnnSpec.HEAD_WEIGHT)))
+            : null;
+    headBias =
+        head && weights.has(RnnSpec.HEAD_BIAS)
+            ? precision.values(weights.doubles(RnnSpec.HEAD_BIAS))
+            : new double[spec.outputs()];
+  }
+
+  /**
+   * What one call reads, and which further outputs it is to give.
+   *
+   * <p>Past a sequence's end nothing is read: x may hold NaN there, tokens and targets any number.
+   * Arrays are used as they are during the call and never written.
+   *
+   * @param steps T, at least 1
+   * @param batch B, at least 1
+   * @param x [T, B, I], where the network has no embedding; else null
+   * @param tokens [T, B], each 0 to V-1, where it has one; else null
+   * @param lengths [B], each 1 to T; null for all T
+   * @param h0 the initial hidden state [L*D, B, H]; null for zeros
+   * @param c0 the initial cell state [L*D, B, H]; null for zeros; null for cells without
+   * @param targets [T, B], each 0 to O-1, for the log-probabilities of the targets; null for none
+   * @param logits whether to give the logits; needs a head
+   * @param logProbabilities whether to give all log-probabilities; needs a head
+   */
+  public record Inputs(
+      int steps,
+      int batch,
+      double[] x,
+      int[] tokens,
+      int[] lengths,
+      double[] h0,
+      double[] c0,
+      int[] targets,
+      boolean logits,
+      boolean logProbabilities) {
+
+    /**
+     * Inputs of a network without embedding, from zero state.
+     *
+     * @param steps T
+     * @param batch B
+     * @param x [T, B, I]
+     * @return the inputs
+     */
+    public static Inputs of(int steps, int batch, double[] x) {
+      return new Inputs(steps, batch, x, null, null, null, null, null, false, false);
+    }
+
+    /**
+     * Inputs of a network with an embedding, from zero state.
+     *
+     * @param steps T
+     * @param batch B
+     * @param tokens [T, B]
+     * @return the inputs
+     */
+    public static Inputs of(int steps, int batch, int[] tokens) {
+      return new Inputs(steps, batch, null, tokens, null, null, null, null, false, false);
+    }
+
+    /**
+     * The same with a length for each sequence.
+     *
+     * @param value [B]; null for all T
+     * @return new inputs
+     */
+    public Inputs withLengths(int[] value) {
+      return new Inputs(steps, batch, x, tokens, value, h0, c0, targets, logits, logProbabilities);
+    }
+
+    /**
+     * The same from an initial state.
+     *
+     * @param hidden [L*D, B, H]; null for zeros
+     * @param cell [L*D, B, H]; null for zeros and for cells without
+     * @return new inputs
+     */
+    public Inputs withState(double[] hidden, double[] cell) {
+      return new Inputs(
+          steps, batch, x, tokens, lengths, hidden, cell, targets, logits, logProbabilities);
+    }
+
+    /**
+     * The same with targets whose log-probabilities are asked for.
+     *
+     * @param value [T, B]; null for none
+     * @return new inputs
+     */
+    public Inputs withTargets(int[] value) {
+      return new Inputs(steps, batch, x, tokens, lengths, h0, c0, value, logits, logProbabilities);
+    }
+
+    /**
+     * The same, asking for outputs of the whole head.
+     *
+     * @param wantLogits whether to give the logits
+     * @param wantLogProbabilities whether to give all log-probabilities
+     * @return new inputs
+     */
+    public Inputs withHead(boolean wantLogits, boolean wantLogProbabilities) {
+      return new Inputs(
+          steps, batch, x, tokens, lengths, h0, c0, targets, wantLogits, wantLogProbabilities);
+    }
+  }
+
+  /**
+   * What one call gives; the arrays belong to the caller. Past a sequence's end all outputs are 0.
+   *
+   * @param y hidden states of the last layer [T, B, D*H], forward before reverse
+   * @param hn the final hidden state [L*D, B, H], that of each sequence's last step
+   * @param cn the final cell state [L*D, B, H]; null for cells without
+   * @param logits head.weight y + head.bias [T, B, O]; null if not asked for
+   * @param logProbabilities the log-softmax of the logits [T, B, O]; null if not asked for
+   * @param targetLogProbabilities natural log of each target's probability [T, B]; null without
+   *     targets
+   */
+  public record Outputs(
+      double[] y,
+      double[] hn,
+      double[] cn,
+      double[] logits,
+      double[] logProbabilities,
+      double[] targetLogProbabilities) {}
+
+  /**
+   * The network.
+   *
+   * @return its specification
+   */
+  public RnnSpec spec() {
+    return spec;
+  }
+
+  /**
+   * The precision.
+   *
+   * @return what numbers are rounded to
+   */
+  public Precision precision() {
+    return precision;
+  }
+
+  /**
+   * The memory that the parameters take, in bytes.
+   *
+   * @return 8 for each value, whatever the precision
+   */
+  public long bytes() {
+    long bytes = Arrays.stream(slots).mapToLong(LayerDirection::bytes).sum();
+    bytes += Double.BYTES * (long) headBias.length;
+    bytes += embedding == null ? 0 : Double.BYTES * (long) embedding.length;
+    return bytes + (headWeight == null ? 0 : Double.BYTES * headWeight.count());
+  }
+
+  /**
+   * Runs all layers over whole sequences.
+   *
+   * @param in the inputs
+   * @return the outputs
+   * @throws IllegalArgumentException for a wrong shape, length, token or target, naming it
+   */
+  public Outputs run(Inputs in) {
+    int[] lengths = InputCheck.check(spec, in);
+    int batch = in.batch();
+    int states = InputCheck.count("state", spec.slots(), batch, spec.hiddenSize());
+    double[] hn = in.h0() == null ? new double[states] : precision.operands(in.h0().clone());
+    double[] cn = in.c0() == null ? new double[states] : precision.values(in.c0().clone());
+    double[] x = embedding == null ? rounded(in, lengths) : embed(in, lengths);
+    for (int layer = 0; layer < spec.layers(); layer++) {
+      x = layer(layer, in, lengths, x, hn, cn);
+    }
+    double[] cell = spec.cell().hasCellState() ? cn : null;
+    return spec.outputs() == 0
+        ? new Outputs(x, hn, cell, null, null, null)
+        : head(in, lengths, x, hn, cell);
+  }
+
+  /** The valid inputs, rounded. */
+  private double[] rounded(Inputs in, int[] lengths) {
+    double[] x = new double[in.x().length];
+    int width = spec.inputSize();
+    for (int t = 0; t < in.steps(); t++) {
+      for (int b = 0; b < in.batch(); b++) {
+        int start = (t * in.batch() + b) * width;
+        for (int i = start; i < start + width && t < lengths[b]; i++) {
+          x[i] = precision.operand(in.x()[i]);
+        }
+      }
+    }
+    return x;
+  }
+
+  /** The embedding's rows of the valid tokens. */
+  private double[] embed(Inputs in, int[] lengths) {
+    int width = spec.inputSize();
+    double[] x = new double[InputCheck.count("input", in.steps(), in.batch(), width)];
+    for (int t = 0; t < in.steps(); t++) {
+      for (int b = 0; b < in.batch(); b++) {
+        if (t < lengths[b]) {
+          int at = t * in.batch() + b;
+          System.arraycopy(embedding, in.tokens()[at] * width, x, at * width, width);
+        }
+      }
+    }
+    return x;
+  }
+
+  /** One layer over all sequences in its directions; the state is updated in place. */
+  private double[] layer(
+      int layer, Inputs in, int[] lengths, double[] x, double[] hn, double[] cn) {
+    int batch = in.batch();
+    int hidden = spec.hiddenSize();
+    int inputWidth = layer == 0 ? spec.inputSize() : spec.outputSize();
+    int width = spec.outputSize();
+    double[] y = new double[InputCheck.count("output", in.steps(), batch, width)];
+    int[] longestFirst =
+        IntStream.range(0, batch)
+            .boxed()
+            .sorted(Comparator.comparingInt(b -> -lengths[b]))
+            .mapToInt(b -> b)
+            .toArray();
+    for (int direction = 0; direction < spec.directions(); direction++) {
+      int slot = layer * spec.directions() + direction;
+      Step[] sequences = new Step[batch];
+      for (int i = 0; i < batch; i++) {
+        int b = longestFirst[i];
+        sequences[i] = new Step(spec, inputWidth, b, lengths[b], precision);
+        System.arraycopy(hn, (slot * batch + b) * hidden, sequences[i].h, 0, hidden);
+        System.arraycopy(cn, (slot * batch + b) * hidden, sequences[i].c, 0, hidden);
+      }
+      slots[slot].run(sequences, x, y, direction * hidden);
+      for (Step s : sequences) {
+        System.arraycopy(s.h, 0, hn, (slot * batch + s.sequence) * hidden, hidden);
+        System.arraycopy(s.c, 0, cn, (slot * batch + s.sequence) * hidden, hidden);
+      }
+    }
+    return y;
+  }
+
+  /** The linear head and its log-softmax at every valid step. */
+  private Outputs head(Inputs in, int[] lengths, double[] y, double[] hn, double[] cn) {
+    int outputs = spec.outputs();
+    int steps = in.steps();
+    int batch = in.batch();
+    double[] logits =
+        in.logits() ? new double[InputCheck.count("logits", steps, batch, outputs)] : null;
+    double[] logs =
+        in.logProbabilities()
+            ? new double[InputCheck.count("log-probabilities", steps, batch, outputs)]
+            : null;
+    double[] targetLogs = in.targets() == null ? null : new double[steps * batch];
+    double[] hidden = new double[spec.outputSize()];
+    double[] row = new double[outputs];
+    for (int at = 0; at < steps * batch; at++) {
+      boolean wanted = logits != null || logs != null || targetLogs != null;
+      if (!wanted || at / batch >= lengths[at % batch]) {
+        continue;
+      }
+      System.arraycopy(headBias, 0, row, 0, outputs);
+      System.arraycopy(y, at * hidden.length, hidden, 0, hidden.length);
+      headWeight.addProduct(hidden, row);
+      precision.values(row);
+      if (logits != null) {
+        System.arraycopy(row, 0, logits, at * outputs, outputs);
+      }
+      double logSum = logSumExp(row);
+      if (targetLogs != null) {
+        targetLogs[at] = precision.value(row[in.targets()[at]] - logSum);
+      }
+      for (int o = 0; logs != null && o < outputs; o++) {
+        logs[at * outputs + o] = precision.value(row[o] - logSum);
+      }
+    }
+    return new Outputs(y, hn, cn, logits, logs, targetLogs);
+  }
+
+  /** log Σ exp(x), without overflow. */
+  private static double logSumExp(double[] x) {
+    double largest = Arrays.stream(x).max().getAsDouble();
+    double sum = 0;
+    for (double value : x) {
+      sum += Math.exp(value - largest);
+    }
+    return largest + Math.log(sum);
+  }
+}

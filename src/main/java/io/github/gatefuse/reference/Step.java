@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.gatefuse.reference;
+
+import io.github.gatefuse.Cell;
+import io.github.gatefuse.RnnSpec;
+import java.util.List;
+
+/**
+ * Where one sequence stands on its way through one layer and direction, as the cell's pointwise
+ * mathematics sees it.
+ *
+ * <p>Blocks are numbered as in {@link Cell#blocks()}; j is the hidden unit. What the methods return
+ * is rounded to the precision. Not thread-safe; one object serves a whole sequence.
+ */
+final class Step {
+  /** The number of the sequence in the batch. */
+  final int sequence;
+
+  /** The steps of the sequence. */
+  final int length;
+
+  /** The input of this step [I, or D*H above the first layer]. */
+  final double[] x;
+
+  /**
+   * The state [H], in place: before the cell's turn that of the step before, after it that of this
+   * step.
+   */
+  final double[] h;
+
+  /** The cell state [H], in place like h; stays as it is in a GRU. */
+  final double[] c;
+
+  /** W x + b of each row [rows]. */
+  final double[] input;
+
+  /** R h + b' of each row [rows]. */
+  final double[] recurrent;
+
+  /** a = W x + b + R h + b' of each row [rows]. */
+  final double[] a;
+
+  /** What a second product multiplies in place of h [H]. */
+  final double[] gated;
+
+  private final Precision precision;
+  private final int chunk;
+  private final int[] start;
+  private final double[][] cumax;
+  private final double[][] complement;
+
+  Step(RnnSpec spec, int inputs, int sequence, int length, Precision precision) {
+    this.sequence = sequence;
+    this.length = length;
+    this.precision = precision;
+    chunk = spec.chunk();
+    x = new double[inputs];
+    h = new double[spec.hiddenSize()];
+    c = new double[spec.hiddenSize()];
+    gated = new double[spec.hiddenSize()];
+    input = new double[spec.rows()];
+    recurrent = new double[spec.rows()];
+    a = new double[spec.rows()];
+    List<Cell.Block> blocks = spec.cell().blocks();
+    start = new int[blocks.size() + 1];
+    cumax = new double[blocks.size()][];
+    complement = new double[blocks.size()][];
+    for (int block = 0; block < blocks.size(); block++) {
+      start[block + 1] = start[block] + blocks.get(block).rows(spec.hiddenSize(), chunk);
+      if (blocks.get(block).chunked()) {
+        cumax[block] = new double[spec.hiddenSize()];
+        complement[block] = new double[spec.hiddenSize()];
+      }
+    }
+  }
+
+  /** Rounds the sums W x + b and R h + b' of rows into their pre-activations. */
+  void addUp(int first, int end) {
+    for (int row = first; row < end; row++) {
+      a[row] = precision.value(input[row] + recurrent[row]);
+    }
+  }
+
+  /** Rounds the two parts of a block that the cell keeps apart. */
+  void keepApart(int block) {
+    for (int row = start[block]; row < start[block + 1]; row++) {
+      input[row] = precision.value(input[row]);
+      recurrent[row] = precision.value(recurrent[row]);
+    }
+  }
+
+  /** The first row of a block; the number of blocks gives the end of the last. */
+  int start(int block) {
+    return start[block];
+  }
+
+  /**
+   * Fills {@link #cumax(int, int)} and its complement from the pre-activations of the chunked
+   * blocks.
+   */
+  void scan() {
+    for (int block = 0; block < cumax.length; block++) {
+      if (cumax[block] != null) {
+        Gates.cumax(a, start[block], chunk, cumax[block], complement[block]);
+        precision.values(cumax[block]);
+        precision.values(complement[block]);
+      }
+    }
+  }
+
+  /** σ(a) of a block. */
+  double sigmoid(int block, int j) {
+    return precision.value(Gates.sigmoid(a[start[block] + j]));
+  }
+
+  /** 1 - σ(a) of a block, as σ(-a). */
+  double sigmoidBar(int block, int j) {
+    return precision.value(Gates.sigmoid(-a[start[block] + j]));
+  }
+
+  /** tanh(a) of a block. */
+  double tanh(int block, int j) {
+    return precision.value(Math.tanh(a[start[block] + j]));
+  }
+
+  /** tanh of a pre-activation that the cell puts together itself. */
+  double tanh(double a) {
+    return precision.value(Math.tanh(precision.value(a)));
+  }
+
+  /** The cumulative softmax of a chunked block, for unit j. */
+  double cumax(int block, int j) {
+    return cumax[block][j];
+  }
+
+  /** 1 - the cumulative softmax of a chunked block, for unit j. */
+  double cumaxBar(int block, int j) {
+    return complement[block][j];
+  }
+
+  /** W x + b of the block that the cell keeps apart. */
+  double input(int block, int j) {
+    return input[start[block] + j];
+  }
+
+  /** R h + b' of the block that the cell keeps apart. */
+  double recurrent(int block, int j) {
+    return recurrent[start[block] + j];
+  }
+
+  /** Rounds a named quantity. */
+  double round(double value) {
+    return precision.value(value);
+  }
+
+  /** The LSTM family's end of a step: c' and then h' = o tanh(c'). */
+  void set(int j, double newCell, double output) {
+    c[j] = precision.value(newCell);
+    h[j] = precision.operand(output * precision.value(Math.tanh(c[j])));
+  }
+
+  /** The GRU family's end of a step: h'. */
+  void set(int j, double newHidden) {
+    h[j] = precision.operand(newHidden);
+  }
+}

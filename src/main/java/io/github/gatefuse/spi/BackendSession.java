@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.gatefuse.spi;
+
+import io.github.gatefuse.ExecutionPath;
+
+/**
+ * A workspace of a backend's model.
+ *
+ * <p>Used by one thread at a time, its calls included; the caller sees to that.
+ */
+public interface BackendSession extends AutoCloseable {
+  /**
+   * Makes a call that can be prepared once and run many times.
+   *
+   * @return a call without any buffer; it needs no close, and is not run after the session's close
+   */
+  BackendCall call();
+
+  /**
+   * How this session runs.
+   *
+   * @return the same path at every time
+   */
+  ExecutionPath path();
+
+  /**
+   * The size of the workspace.
+   *
+   * @return bytes, outside or inside the Java heap
+   */
+  long bytes();
+
+  /** Frees the workspace. Called once, never during a call. */
+  @Override
+  void close();
+}

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** Gated recurrent networks over whole sequences, in one call. */
+module io.github.gatefuse {
+  requires org.bytedeco.javacpp;
+  requires org.slf4j;
+
+  exports io.github.gatefuse;
+  exports io.github.gatefuse.io;
+  exports io.github.gatefuse.reference;
+  exports io.github.gatefuse.spi;
+
+  // JavaCPP reads the annotations of the binding.
+  opens io.github.gatefuse.binding to
+      org.bytedeco.javacpp;
+
+  uses io.github.gatefuse.spi.BackendProvider;
+  uses io.github.gatefuse.spi.NativeBundle;
+
+  provides io.github.gatefuse.spi.BackendProvider with
+      io.github.gatefuse.internal.NativeBackendProvider,
+      io.github.gatefuse.reference.ReferenceBackendProvider;
+}
