@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.gatefuse;
+
+import io.github.gatefuse.spi.Argument;
+import io.github.gatefuse.spi.BackendCall;
+import io.github.gatefuse.spi.BackendModel;
+import io.github.gatefuse.spi.BackendSession;
+import java.nio.Buffer;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicInteger;
+
+/** A backend whose runs wait until they are let go, and that counts what is closed. */
+final class BlockingBackend implements BackendModel {
+  final CountDownLatch running = new CountDownLatch(1);
+  final CountDownLatch letGo = new CountDownLatch(1);
+  final AtomicInteger modelsClosed = new AtomicInteger();
+  final AtomicInteger sessionsClosed = new AtomicInteger();
+  volatile boolean refuseSessions;
+
+  Rnn network(RnnSpec spec) {
+    return new Rnn(spec, new Backends.Choice(Backend.CPU, this, List.of()));
+  }
+
+  @Override
+  public BackendSession session(SessionOptions options) {
+    if (refuseSessions) {
+      throw new GatefuseException(GatefuseException.Code.OUT_OF_MEMORY, "no memory");
+    }
+    return new BackendSession() {
+      @Override
+      public BackendCall call() {
+        return new Call();
+      }
+
+      @Override
+      public ExecutionPath path() {
+        return new ExecutionPath(Backend.CPU, "", "", "", 1, "", Map.of());
+      }
+
+      @Override
+      public long bytes() {
+        return 0;
+      }
+
+      @Override
+      public void close() {
+        sessionsClosed.incrementAndGet();
+      }
+    };
+  }
+
+  @Override
+  public long bytes() {
+    return 0;
+  }
+
+  @Override
+  public void close() {
+    modelsClosed.incrementAndGet();
+  }
+
+  private final class Call implements BackendCall {
+    @Override
+    public void bind(Argument argument, Buffer buffer) {}
+
+    @Override
+    public void shape(int steps, int batch, boolean batchMajor) {}
+
+    @Override
+    public void run() {
+      running.countDown();
+      try {
+        letGo.await();
+      } catch (InterruptedException e) {
+        throw new IllegalStateException(e);
+      }
+    }
+  }
+}
