@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.gatefuse.benchmark;
+
+import java.io.ByteArrayOutputStream;
+import java.nio.charset.StandardCharsets;
+
+/** Writes a message of Protocol Buffers, field by field. Not thread-safe. */
+final class ProtoWriter {
+  private static final int VARINT = 0;
+  private static final int LENGTH_DELIMITED = 2;
+
+  private final ByteArrayOutputStream out = new ByteArrayOutputStream();
+
+  ProtoWriter number(int field, long value) {
+    tag(field, VARINT);
+    varint(value);
+    return this;
+  }
+
+  ProtoWriter bytes(int field, byte[] value) {
+    tag(field, LENGTH_DELIMITED);
+    varint(value.length);
+    out.writeBytes(value);
+    return this;
+  }
+
+  ProtoWriter text(int field, String value) {
+    return bytes(field, value.getBytes(StandardCharsets.UTF_8));
+  }
+
+  ProtoWriter message(int field, ProtoWriter value) {
+    return bytes(field, value.toBytes());
+  }
+
+  byte[] toBytes() {
+    return out.toByteArray();
+  }
+
+  private void tag(int field, int wireType) {
+    varint((long) field << 3 | wireType);
+  }
+
+  /** Seven bits a byte, lowest first; the top bit says that more follow. */
+  private void varint(long value) {
+    long rest = value;
+    while (rest >>> 7 != 0) {
+      out.write((int) (rest & 0x7f | 0x80));
+      rest >>>= 7;
+    }
+    out.write((int) rest);
+  }
+}
