@@ -56,7 +56,7 @@ typedef int32_t gf_status;
 enum {
   GF_OK = 0,
   GF_INVALID_ARGUMENT = 1,    /* a shape, size, pointer or enumerator is wrong */
-  GF_INVALID_STATE = 2,       /* the call came too early or too late, such as a tensor after a session */
+  GF_INVALID_STATE = 2,       /* too early or too late, such as a tensor after a session */
   GF_OUT_OF_MEMORY = 3,       /* host or device memory could not be had */
   GF_BACKEND_UNAVAILABLE = 4, /* the backend or instruction set does not run on this machine */
   GF_BACKEND_FAILED = 5,      /* the backend reported an error; the process may go on */
@@ -109,14 +109,14 @@ enum {
   GF_LSTM_REFINE = 2,            /* refine, forget, candidate, output */
   GF_LSTM_CUMAX = 3,             /* forget/, candidate, output */
   GF_LSTM_CUMAX_REFINE = 4,      /* refine, forget/, candidate, output */
-  GF_ONLSTM = 5,                 /* input, forget, candidate, output, master_input/, master_forget/ */
+  GF_ONLSTM = 5,                 /* the LSTM's, then master_input/, master_forget/ */
   GF_GRU = 6,                    /* reset, update, candidate */
   GF_GRU_REFINE = 7,             /* reset, update, candidate, refine */
   GF_GRU_RESET_BEFORE = 8,       /* reset, update, candidate */
   GF_GRU_REFINE_RESET_BEFORE = 9 /* reset, update, candidate, refine */
 };
 
-/* A network: L stacked layers of one cell, optionally after an embedding and before a linear head. */
+/* A network: L stacked layers of one cell, maybe after an embedding, maybe before a linear head. */
 typedef struct gf_spec {
   uint32_t struct_size; /* sizeof(gf_spec) */
   int32_t cell;         /* GF_LSTM .. */
@@ -125,7 +125,7 @@ typedef struct gf_spec {
   int32_t layers;       /* L >= 1 */
   int32_t directions;   /* D, 1 or 2 */
   int32_t chunk;        /* >= 1, divides H; 1 for cells without a / block */
-  int32_t vocabulary;   /* V >= 1: the input is tokens, rows of an embedding [V, I]; 0: the input is x */
+  int32_t vocabulary;   /* V >= 1: the input is tokens, rows of an embedding [V, I]; 0: it is x */
   int32_t outputs;      /* O >= 1: a linear head [O, D*H] with bias [O]; 0: none */
 } gf_spec;
 
@@ -138,14 +138,15 @@ typedef struct gf_spec {
  * rows is the sum of the cell's blocks. Names are PyTorch's.
  */
 
-/* Writes the number of tensors to *count. spec, count: host, not null. Checks the spec. Thread-safe. */
+/* Writes the number of tensors to *count and checks the spec. Both: not null. Thread-safe. */
 GF_API gf_status gf_tensor_count(const gf_spec* spec, int32_t* count);
 
 /*
  * Writes the shape of one tensor: *rows and *columns (1 for a bias).
  * spec, rows, columns: host, not null. index: 0 .. count - 1. Thread-safe.
  */
-GF_API gf_status gf_tensor_shape(const gf_spec* spec, int32_t index, int64_t* rows, int64_t* columns);
+GF_API gf_status gf_tensor_shape(const gf_spec* spec, int32_t index, int64_t* rows,
+                                 int64_t* columns);
 
 /* ---- Model ----------------------------------------------------------------------------------- */
 
@@ -162,14 +163,16 @@ typedef struct gf_model_options {
  * spec: host, not null. options: host, may be null (CPU, widest instruction set).
  * out: host, not null; receives a handle that the caller owns and ends with gf_model_destroy.
  */
-GF_API gf_status gf_model_create(const gf_spec* spec, const gf_model_options* options, gf_model** out);
+GF_API gf_status gf_model_create(const gf_spec* spec, const gf_model_options* options,
+                                 gf_model** out);
 
 /*
  * Packs one tensor into the model. index: as listed above. data: [count] float32, host, not null,
  * read before the call returns. count: must be rows * columns of that tensor.
  * GF_INVALID_STATE once a session exists. One thread at a time.
  */
-GF_API gf_status gf_model_set_tensor(gf_model* model, int32_t index, const float* data, int64_t count);
+GF_API gf_status gf_model_set_tensor(gf_model* model, int32_t index, const float* data,
+                                     int64_t count);
 
 /* Bytes that the model's packed weights hold. model: not null. */
 GF_API int64_t gf_model_bytes(const gf_model* model);
@@ -239,7 +242,7 @@ typedef struct gf_io {
   const int32_t* targets;  /* [T, B], each 0 .. O-1; not null where target_log_probs is not null */
   float* logits;           /* [T, B, O], head.weight . y + head.bias; may be null; needs O > 0 */
   float* log_probs;        /* [T, B, O], log-softmax of the logits; may be null; needs O > 0 */
-  float* target_log_probs; /* [T, B], natural log of the target's probability; may be null; needs O > 0 */
+  float* target_log_probs; /* [T, B], log of the target's probability; may be null; needs O > 0 */
   void* stream;            /* CUDA stream (cudaStream_t) of the CUDA backend; null on the CPU */
 } gf_io;
 

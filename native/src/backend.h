@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a backend is to gatefuse.h: a versioned table of functions. The CPU backend is linked in; another
- * one is a shared library of its own that exports a single symbol, gatefuse_backend_table.
+ * What a backend is to gatefuse.h: a versioned table of functions. The CPU backend is linked in;
+ * another one is a shared library of its own that exports one symbol, gatefuse_backend_table.
  *
- * The functions are those of gatefuse.h after its checks of handles, with the backend's own handles.
+ * The functions are those of gatefuse.h after its checks of handles, with the backend's own ones.
  * None throws; each that can fail writes one sentence into *message.
  */
 #ifndef GATEFUSE_BACKEND_H
@@ -44,8 +44,8 @@ typedef struct gf_backend_table {
   gf_status (*forward)(void* session, const gf_io* io, gf_message* message);
 } gf_backend_table;
 
-/* The one symbol of a backend library: gatefuse_backend_table(GF_BACKEND_TABLE_VERSION) gives its table, or
-   null and a sentence where it does not run here or does not know that version. */
+/* The one symbol of a backend library: gatefuse_backend_table(GF_BACKEND_TABLE_VERSION) gives its
+   table, or null and a sentence where it does not run here or does not know that version. */
 typedef const gf_backend_table* (*gf_backend_entry)(int32_t version, gf_message* message);
 
 #ifdef __cplusplus

@@ -66,8 +66,8 @@ Struct read_struct(const Struct* from, const char* name) {
   if (from == nullptr) throw Error(GF_INVALID_ARGUMENT, "%s: expected a struct, got null", name);
   const uint32_t size = from->struct_size;
   if (size < sizeof size || size > (1u << 16)) {
-    throw Error(GF_INVALID_ARGUMENT, "%s.struct_size: expected sizeof(*%s) = %zu, got %u", name, name,
-                sizeof(Struct), size);
+    throw Error(GF_INVALID_ARGUMENT, "%s.struct_size: expected sizeof(*%s) = %zu, got %u", name,
+                name, sizeof(Struct), size);
   }
   Struct copy = {};
   std::memcpy(&copy, from, std::min<size_t>(size, sizeof(Struct)));

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What a cell file declares, and what its pointwise mathematics is given. The names, blocks and
-// equations are those of Gu et al. 2020 and Shen et al. 2019, with parameters laid out as PyTorch's.
+// equations are those of Gu et al. 2020 and Shen et al. 2019, parameters laid out as PyTorch's.
 //
-//   kBlocks       the row blocks of the parameters, in order; a chunked block has H / chunk rows, and
-//                 the driver turns it into a cumulative softmax over H with its complement (a scan)
+//   kBlocks       the row blocks of the parameters, in order; a chunked block has H / chunk rows,
+//                 and the driver turns it into a cumulative softmax over H with its complement (a
+//                 scan)
 //   kCellState    whether there is a cell state c beside the hidden state h
 //   kResetBefore  whether the candidate's recurrent product is over reset * h, which the cell's
 //                 reset() gives, so that the driver makes a second product inside the step

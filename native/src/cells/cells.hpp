@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The table of cells. A new cell is its own file and one line here (beside its number in gatefuse.h).
+// The table of cells. A new cell is its own file and one line here (beside its number in
+// gatefuse.h).
 #pragma once
 
 #include "cells/gru.hpp"

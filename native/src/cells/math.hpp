@@ -81,8 +81,8 @@ GF_INLINE V tanh(V x) {
   return copy_sign(m / (m + V::set(2.0f)), x);
 }
 
-// The refine gate (Gu et al. 2020, equations 6 and 7) of a forget gate f and a refine gate r, with its
-// complement as a sum of positive terms.
+// The refine gate (Gu et al. 2020, equations 6 and 7) of a forget gate f and a refine gate r, with
+// its complement as a sum of positive terms.
 template <class V>
 GF_INLINE Gate<V> refine(Gate<V> f, Gate<V> r) {
   const V two = V::set(2.0f);

@@ -6,12 +6,16 @@
 namespace gatefuse {
 namespace {
 
-// The ON-LSTM (Shen et al. 2019): master gates mf = cumax, mi = 1 - cumax over a standard LSTM. With
-// their overlap w = mf mi the update is c = (f w + mf - w) c + (i w + mi - w) u. Here mf - w and mi - w are
-// written as products with the complements, so that nothing cancels.
+// The ON-LSTM (Shen et al. 2019): master gates mf = cumax, mi = 1 - cumax over a standard LSTM.
+// With their overlap w = mf mi the update is c = (f w + mf - w) c + (i w + mi - w) u. Here mf - w
+// and mi - w are written as products with the complements, so that nothing cancels.
 struct Onlstm {
-  static constexpr Block kBlocks[] = {{"input"},  {"forget"},             {"candidate"},
-                                      {"output"}, {"master_input", true}, {"master_forget", true}};
+  static constexpr Block kBlocks[] = {{"input"},
+                                      {"forget"},
+                                      {"candidate"},
+                                      {"output"},
+                                      {"master_input", true},
+                                      {"master_forget", true}};
   static constexpr bool kCellState = true;
   static constexpr bool kResetBefore = false;
   enum { kInput, kForget, kCandidate, kOutput };

@@ -34,8 +34,7 @@ void model_destroy(void* model) { delete static_cast<Model*>(model); }
 
 gf_status session_create(void* model, const gf_session_options* options, void** session,
                          gf_message* message) {
-  return guard(message,
-               [&] { *session = new Session(*static_cast<Model*>(model), *options); });
+  return guard(message, [&] { *session = new Session(*static_cast<Model*>(model), *options); });
 }
 
 int64_t session_bytes(const void* session) { return static_cast<const Session*>(session)->bytes(); }

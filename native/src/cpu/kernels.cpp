@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The CPU kernels, compiled once for each instruction set (GF_ISA_IS_* and GF_ISA_NAMESPACE name it).
-// Nothing here has external linkage but the one function at the end: see cpu/simd.hpp. For the same reason
-// no standard library templates are used.
+// The CPU kernels, compiled once for each instruction set (GF_ISA_IS_* and GF_ISA_NAMESPACE name
+// it). Nothing here has external linkage but the one function at the end: see cpu/simd.hpp. For the
+// same reason no standard library templates are used.
 #include "cpu/kernels.hpp"
 
 #include "cells/cells.hpp"
@@ -156,10 +156,11 @@ void one_row_product(const Pack& pack, const float* row, int64_t begin, int64_t 
 
 // The product of a pack with rows, for the groups begin .. end - 1.
 //
-// More rows than one: tiles of rows; where they are more than one tile, k is cut into panels that stay in the L1
-// cache while every tile passes over them, and the sums wait in `scratch` [rows, N * W] meanwhile. Weights larger
-// than a cache are swept upwards and downwards by turns, so that the end of one sweep is still there at the
-// beginning of the next. None of this changes the order of any sum.
+// More rows than one: tiles of rows; where they are more than one tile, k is cut into panels that
+// stay in the L1 cache while every tile passes over them, and the sums wait in `scratch` [rows, N *
+// W] meanwhile. Weights larger than a cache are swept upwards and downwards by turns, so that the
+// end of one sweep is still there at the beginning of the next. None of this changes the order of
+// any sum.
 template <int N>
 void product(const Pack& pack, const Rows& rows, float* scratch, int64_t begin, int64_t end,
              bool downwards, Finish finish) {
@@ -175,7 +176,8 @@ void product(const Pack& pack, const Rows& rows, float* scratch, int64_t begin, 
     const float* weight = pack.weight + g * group;
     for (int64_t k = 0; k < pack.k; k += panel) {
       const int64_t k_end = k + panel < pack.k ? k + panel : pack.k;
-      const float* next = k_end < pack.k ? weight + k_end * N * W : weight + (downwards ? -group : group);
+      const float* next =
+          k_end < pack.k ? weight + k_end * N * W : weight + (downwards ? -group : group);
       const bool has_next = rows.count > kTile && (k_end < pack.k || i + 1 < end);
       for_tiles<kTile>(rows.count, [&](int r, auto height) {
         constexpr int M = decltype(height)::value;
@@ -193,7 +195,8 @@ void product(const Pack& pack, const Rows& rows, float* scratch, int64_t begin, 
   }
 }
 
-// ---- The step of a cell ---------------------------------------------------------------------------
+// ---- The step of a cell
+// ---------------------------------------------------------------------------
 
 template <class Cell>
 constexpr int count_blocks(bool chunked) {
@@ -212,7 +215,8 @@ struct CellStep {
 
   Rows hidden() const { return {step.rows, nullptr, step.h, weights.padded}; }
 
-  // The pointwise mathematics of one row and one group of units; h_parts are the recurrent products.
+  // The pointwise mathematics of one row and one group of units; h_parts are the recurrent
+  // products.
   GF_INLINE void forward(int row, int64_t group, const V (&h_parts)[kPlain]) const {
     V x_parts[kPlain];
     const float* x = step.x[row] + group * kPlain * W;
@@ -253,8 +257,8 @@ struct CellStep {
   }
 };
 
-// Reset before: the reset block has a product of its own, then the candidate has one over reset * h, and
-// the other blocks one over h.
+// Reset before: the reset block has a product of its own, then the candidate has one over reset *
+// h, and the other blocks one over h.
 template <class Cell>
 struct ResetBeforeStep {
   static constexpr int kPlain = CellStep<Cell>::kPlain;
@@ -325,8 +329,7 @@ struct ResetBeforeStep {
         x_parts[Cell::kReset] = load(self.step.x[row] + (group * kPlain + Cell::kReset) * W);
         h_parts[Cell::kReset] = load(sums);
         const int64_t at = row * self.weights.padded + group * W;
-        const V gated =
-            Cell::reset(PreActivations<V>{x_parts, h_parts}, load(self.step.h + at));
+        const V gated = Cell::reset(PreActivations<V>{x_parts, h_parts}, load(self.step.h + at));
         store(self.step.reset + at, gated);
       }
     }
@@ -348,7 +351,8 @@ constexpr cpu::CellKernels cell_kernels() {
   }
 }
 
-// ---- Products by themselves -----------------------------------------------------------------------
+// ---- Products by themselves
+// -----------------------------------------------------------------------
 
 struct Projection {
   int width;
@@ -395,7 +399,8 @@ void project(const Pack& pack, int rows, const float* const* in, const float* co
   }
 }
 
-// ---- Scans and softmax ----------------------------------------------------------------------------
+// ---- Scans and softmax
+// ----------------------------------------------------------------------------
 
 float largest_lane(V v) {
   float lanes[W];
@@ -460,7 +465,8 @@ float log_sum_exp(const float* row, int64_t vectors) {
   return static_cast<float>(shift + log(total));
 }
 
-// ---- Activations by themselves --------------------------------------------------------------------
+// ---- Activations by themselves
+// --------------------------------------------------------------------
 
 void sigmoid_row(const float* x, float* value, float* complement, int64_t n) {
   for (int64_t i = 0; i < n; i += W) {
@@ -490,16 +496,8 @@ constexpr const char* kName = "generic";
 
 #define GF_CELL_KERNELS(Cell) cell_kernels<Cell>(),
 constexpr cpu::Kernels kKernels = {
-    kInstructionSet,
-    kName,
-    W,
-    kHeadWidth,
-    {GF_FOR_EACH_CELL(GF_CELL_KERNELS)},
-    project,
-    scan,
-    log_sum_exp,
-    sigmoid_row,
-    tanh_row,
+    kInstructionSet, kName, W,           kHeadWidth,  {GF_FOR_EACH_CELL(GF_CELL_KERNELS)},
+    project,         scan,  log_sum_exp, sigmoid_row, tanh_row,
 };
 #undef GF_CELL_KERNELS
 

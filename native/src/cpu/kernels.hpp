@@ -2,19 +2,20 @@
 //
 // What the driver and the kernels of an instruction set say to each other. Vectors have W lanes.
 //
-// Packed weights put the outputs on the lanes: a product is a sum over k, in the order of k, in every lane
-// by itself. So its bits depend on nothing but its own operands: not on the number of rows, nor on the
-// number of threads, nor on how a sequence is cut.
+// Packed weights put the outputs on the lanes: a product is a sum over k, in the order of k, in
+// every lane by itself. So its bits depend on nothing but its own operands: not on the number of
+// rows, nor on the number of threads, nor on how a sequence is cut.
 #pragma once
 
 #include <cstdint>
 
 namespace gatefuse::cpu {
 
-// A matrix [outputs, k] whose outputs are ordered in groups of width * W: weight [groups][k][width][W] and
-// bias [groups][width][W]. For a cell, the width is the number of its blocks that the pack holds and
-// a group is W units with all those blocks, so that one tile of a product is all that the cell's pointwise
-// mathematics needs. Lanes past the last output hold zeros.
+// A matrix [outputs, k] whose outputs are ordered in groups of width * W: weight
+// [groups][k][width][W] and bias [groups][width][W]. For a cell, the width is the number of its
+// blocks that the pack holds and a group is W units with all those blocks, so that one tile of a
+// product is all that the cell's pointwise mathematics needs. Lanes past the last output hold
+// zeros.
 struct Pack {
   float* weight = nullptr;
   float* bias = nullptr;
@@ -27,11 +28,11 @@ struct Pack {
 
 // One layer in one direction.
 struct LayerWeights {
-  Pack input;           // all plain blocks, over the layer's input, bias_ih
-  Pack recurrent;       // the plain blocks over h, bias_hh (with reset before: less reset and candidate)
-  Pack reset;           // with reset before: the reset block over h
-  Pack candidate;       // with reset before: the candidate block over reset * h
-  Pack scan_input;      // chunked blocks, over the layer's input
+  Pack input;       // all plain blocks, over the layer's input, bias_ih
+  Pack recurrent;   // plain blocks over h, bias_hh (with reset before: less reset and candidate)
+  Pack reset;       // with reset before: the reset block over h
+  Pack candidate;   // with reset before: the candidate block over reset * h
+  Pack scan_input;  // chunked blocks, over the layer's input
   Pack scan_recurrent;  // chunked blocks, over h; bias -inf in the lanes past the last slot
   int64_t hidden = 0;   // H
   int64_t padded = 0;   // H rounded up to whole vectors
@@ -70,7 +71,8 @@ struct Kernels {
   int head_width;  // width of the head's pack
   CellKernels cells[10];
 
-  // out[i] = (add ? add[i] : 0) + (bias + weight . in[i]) for the rows i < rows, groups begin .. end - 1.
+  // out[i] = (add ? add[i] : 0) + (bias + weight . in[i]) for the rows i < rows, groups begin ..
+  // end - 1.
   void (*project)(const Pack&, int rows, const float* const* in, const float* const* add,
                   float* const* out, int64_t begin, int64_t end);
   // Turns a row of scan pre-activations [groups][scans][W] into cumulative softmax gates and

@@ -2,7 +2,9 @@
 #include "cpu/machine.hpp"
 
 #include <sched.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -12,8 +14,8 @@
 namespace gatefuse::cpu {
 namespace {
 
-// CPUs that the container's quota amounts to, or 0 without one. A process sees its own control group
-// at the root of the mount, in a container as well as under a version 1 hierarchy.
+// CPUs that the container's quota amounts to, or 0 without one. A process sees its own control
+// group at the root of the mount, in a container as well as under a version 1 hierarchy.
 int container_limit() {
   double quota = 0;
   double period = 0;
@@ -51,6 +53,20 @@ int usable_processors() {
   const int quota = container_limit();
   const int both = quota > 0 && quota < mask ? quota : mask;
   return both < 1 ? 1 : both;
+}
+
+int64_t usable_memory() {
+  int64_t most = int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE);
+  for (const char* path :
+       {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
+    long long limit = 0;
+    if (std::FILE* file = std::fopen(path, "r")) {
+      if (std::fscanf(file, "%lld", &limit) == 1 && limit > 0)
+        most = std::min<int64_t>(most, limit);
+      std::fclose(file);
+    }
+  }
+  return most;
 }
 
 void device_name(char* name, size_t capacity) {

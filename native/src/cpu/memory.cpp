@@ -5,6 +5,8 @@
 
 #include <cstring>
 
+#include "cpu/machine.hpp"
+
 namespace gatefuse::cpu {
 
 void* Arena::block(const char* what, int64_t size) {
@@ -13,7 +15,11 @@ void* Arena::block(const char* what, int64_t size) {
   const int64_t rounded = (size + alignment - 1) / alignment * alignment;
   blocks_.reserve(blocks_.size() + 1);
   void* memory = nullptr;
-  if (posix_memalign(&memory, static_cast<size_t>(alignment),
+  // More than there is may well be promised by the system, which then ends the process at first
+  // use.
+  static const int64_t most = usable_memory();
+  if (rounded > most - bytes_ ||
+      posix_memalign(&memory, static_cast<size_t>(alignment),
                      static_cast<size_t>(rounded > 0 ? rounded : alignment)) != 0) {
     throw Error(GF_OUT_OF_MEMORY, "%s: %lld bytes of host memory could not be had", what,
                 static_cast<long long>(size));

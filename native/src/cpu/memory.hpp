@@ -27,9 +27,10 @@ class Arena {
     int64_t size = 0;
     if (__builtin_mul_overflow(a, b, &count) || __builtin_mul_overflow(count, c, &count) ||
         __builtin_mul_overflow(count, static_cast<int64_t>(sizeof(T)), &size) || size > kMost) {
-      throw Error(GF_OUT_OF_MEMORY, "%s: %lld x %lld x %lld values of %zu bytes are more than an address space",
-                  what, static_cast<long long>(a), static_cast<long long>(b),
-                  static_cast<long long>(c), sizeof(T));
+      throw Error(GF_OUT_OF_MEMORY,
+                  "%s: %lld x %lld x %lld values of %zu bytes are more than an address space", what,
+                  static_cast<long long>(a), static_cast<long long>(b), static_cast<long long>(c),
+                  sizeof(T));
     }
     return static_cast<T*>(block(what, size));
   }

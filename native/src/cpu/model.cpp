@@ -15,7 +15,8 @@ int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 
-// The blocks of a cell with reset before, which have products of their own: see the cells' enumerations.
+// The blocks of a cell with reset before, which have products of their own: see the cells'
+// enumerations.
 constexpr int kResetBlock = 0;
 constexpr int kCandidateBlock = 2;
 
@@ -83,7 +84,8 @@ Model::Model(const gf_spec* spec, const gf_model_options* options)
     head_ = make_pack("head", spec_.directions * spec_.hidden, kernels_->head_width,
                       divide_up(vectors, kernels_->head_width));
     // Lanes past the last output must not count in a softmax.
-    std::fill(head_.bias + spec_.outputs, head_.bias + head_.row() * kernels_->lanes, kMinusInfinity);
+    std::fill(head_.bias + spec_.outputs, head_.bias + head_.row() * kernels_->lanes,
+              kMinusInfinity);
   }
 }
 
@@ -142,8 +144,7 @@ Model::Place Model::place(int64_t slot, bool recurrent, size_t block) {
 
 void Model::pack_tensor(const Spec::Tensor& tensor, const float* data) {
   const int64_t lanes = kernels_->lanes;
-  const bool recurrent =
-      tensor.role == Spec::Role::kWeightHh || tensor.role == Spec::Role::kBiasHh;
+  const bool recurrent = tensor.role == Spec::Role::kWeightHh || tensor.role == Spec::Role::kBiasHh;
   for (size_t b = 0; b < spec_.cell->blocks.size(); ++b) {
     const Place at = place(tensor.slot, recurrent, b);
     const int64_t rows = spec_.block_rows(spec_.cell->blocks[b]);
@@ -175,8 +176,8 @@ void Model::pack_head(const Spec::Tensor& tensor, const float* data) {
 void Model::set_tensor(int32_t index, const float* data, int64_t count) {
   const Spec::Tensor tensor = spec_.tensor(index);
   if (count != tensor.count()) {
-    throw Error(GF_INVALID_ARGUMENT, "tensor %d: expected %lld x %lld = %lld values, got %lld", index,
-                static_cast<long long>(tensor.rows), static_cast<long long>(tensor.columns),
+    throw Error(GF_INVALID_ARGUMENT, "tensor %d: expected %lld x %lld = %lld values, got %lld",
+                index, static_cast<long long>(tensor.rows), static_cast<long long>(tensor.columns),
                 static_cast<long long>(tensor.count()), static_cast<long long>(count));
   }
   switch (tensor.role) {
@@ -213,7 +214,8 @@ void Model::finish() {
 
 const float* Model::project_tokens(const Pack& pack) {
   const int64_t row = pack.row() * kernels_->lanes;
-  if (row == 0 || spec_.vocabulary > kLargestTokenTable / static_cast<int64_t>(sizeof(float)) / row) {
+  if (row == 0 ||
+      spec_.vocabulary > kLargestTokenTable / static_cast<int64_t>(sizeof(float)) / row) {
     return nullptr;
   }
   float* table = arena_.take<float>("token table", spec_.vocabulary, row);

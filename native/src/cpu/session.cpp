@@ -10,13 +10,14 @@
 namespace gatefuse::cpu {
 namespace {
 
-// Rows whose input projections are made at once: enough for the product to run at the speed of the multipliers,
-// few enough for the results to stay in the L2 cache.
+// Rows whose input projections are made at once: enough for the product to run at the speed of the
+// multipliers, few enough for the results to stay in the L2 cache.
 constexpr int64_t kChunkRows = 64;
 constexpr int kHeadRows = 32;
 // Rows of a segment, where results wait between layers.
 constexpr int64_t kSegmentRows = 2048;
-// Multiply-adds of a step below which a further thread costs more than it brings: some microseconds.
+// Multiply-adds of a step below which a further thread costs more than it brings: some
+// microseconds.
 constexpr int64_t kWorkPerThread = 24 * 1024;
 
 [[noreturn]] void wrong(const char* name, const char* expected, const char* got) {
@@ -80,8 +81,8 @@ Session::Session(Model& model, const gf_session_options& options)
   members_ = arena_.take<Member>("session members", threads_);
   for (int i = 0; i < threads_; ++i) {
     Member& member = members_[i];
-    member.scratch =
-        arena_.take<float>("session scratch", max_batch_, layer.input.width + kWaitingGroups, lanes);
+    member.scratch = arena_.take<float>("session scratch", max_batch_,
+                                        layer.input.width + kWaitingGroups, lanes);
     const int64_t rows = std::max<int64_t>(chunk_rows_, kHeadRows);
     member.in = arena_.take<const float*>("session rows", rows);
     member.out = arena_.take<float*>("session rows", rows);
@@ -104,9 +105,10 @@ void Session::path(char* text, int64_t capacity) const {
   }
   char device[128];
   device_name(device, sizeof device);
-  std::snprintf(text, static_cast<size_t>(capacity),
-                "backend=cpu\ndevice=%s\ninstruction_set=%s\nprecision=float32\nthreads=%d\nreason=%s\n",
-                device, kernels_.name, threads_, reason);
+  std::snprintf(
+      text, static_cast<size_t>(capacity),
+      "backend=cpu\ndevice=%s\ninstruction_set=%s\nprecision=float32\nthreads=%d\nreason=%s\n",
+      device, kernels_.name, threads_, reason);
 }
 
 // ---- Checks -----------------------------------------------------------------------------------
@@ -143,7 +145,8 @@ void Session::check_tokens(const char* name, const int32_t* tokens, int64_t most
       const int32_t token = tokens[place(t, row)];
       if (token < 0 || token >= most) {
         throw Error(GF_INVALID_ARGUMENT, "%s[t=%lld, b=%d]: expected 0 .. %lld, got %d", name,
-                    static_cast<long long>(t), order_[row], static_cast<long long>(most - 1), token);
+                    static_cast<long long>(t), order_[row], static_cast<long long>(most - 1),
+                    token);
       }
     }
   }
@@ -239,8 +242,8 @@ void Session::store_state(const Member& me) {
   }
 }
 
-// Brings the hidden states back to the first buffer: a row that took an odd number of steps in this segment
-// has its own in the second.
+// Brings the hidden states back to the first buffer: a row that took an odd number of steps in this
+// segment has its own in the second.
 void Session::settle(const Member& me, int64_t first, int64_t steps) {
   const Range rows = part(me, active(first, io_.batch));
   for (int64_t slot = 0; slot < spec_.slots(); ++slot) {
@@ -286,16 +289,15 @@ bool Session::writes_output(const Pass& pass) const {
 
 float* Session::output_row(const Pass& pass, int64_t t, int64_t row) const {
   const bool last = pass.layer == spec_.layers - 1;
-  float* to = last && io_.y != nullptr
-                  ? io_.y + place(t, row) * spec_.directions * spec_.hidden
-                  : between(pass.layer, pass, t, row);
+  float* to = last && io_.y != nullptr ? io_.y + place(t, row) * spec_.directions * spec_.hidden
+                                       : between(pass.layer, pass, t, row);
   return to + pass.direction * spec_.hidden;
 }
 
 void Session::run_pass(const Member& me, const Pass& pass) {
   const int64_t chunk = std::max<int64_t>(1, chunk_rows_ / io_.batch);
-  const bool table = pass.layer == 0 && io_.tokens != nullptr &&
-                     model_.token_table(pass.direction) != nullptr;
+  const bool table =
+      pass.layer == 0 && io_.tokens != nullptr && model_.token_table(pass.direction) != nullptr;
   int rows = io_.batch;
   for (int64_t s = pass.first; s < pass.first + pass.steps; ++s) {
     const int64_t begin = s - (s - pass.first) % chunk;
@@ -325,7 +327,8 @@ void Session::project(const Member& me, const Pass& pass, int64_t first, int64_t
   run(pass.weights->scan_input, projected_scan_);
 }
 
-// One step of the first `rows` rows, and a meeting at its end: what the step wrote, the next one reads.
+// One step of the first `rows` rows, and a meeting at its end: what the step wrote, the next one
+// reads.
 void Session::step(const Member& me, const Pass& pass, int64_t s, int64_t chunk, int rows) {
   const LayerWeights& weights = *pass.weights;
   const int64_t slot = pass.layer * spec_.directions + pass.direction;

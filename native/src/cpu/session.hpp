@@ -12,13 +12,14 @@ namespace gatefuse::cpu {
 
 // Runs a model's sequences.
 //
-// The rows of a batch are sorted by length, longest first, so that the rows still running are always the first ones
-// and ended rows cost nothing. Every member of the team owns a range of units for the whole sequence, so that
-// its part of the weights stays in its own cache; after each step the members meet.
+// The rows of a batch are sorted by length, longest first, so that the rows still running are
+// always the first ones and ended rows cost nothing. Every member of the team owns a range of units
+// for the whole sequence, so that its part of the weights stays in its own cache; after each step
+// the members meet.
 //
-// Time is cut twice: into segments, for which all layers and the head are run before the next (one direction
-// only; the reverse direction needs the whole), and those into chunks, whose input projections are
-// made at once.
+// Time is cut twice: into segments, for which all layers and the head are run before the next (one
+// direction only; the reverse direction needs the whole), and those into chunks, whose input
+// projections are made at once.
 class Session final : private Job {
  public:
   Session(Model& model, const gf_session_options& options);
@@ -33,9 +34,9 @@ class Session final : private Job {
     int index;
     int count;
     float* scratch;
-    const float** in;   // [chunk rows or head rows]
-    float** out;        // the same
-    float* logits;      // [head rows, head row]
+    const float** in;  // [chunk rows or head rows]
+    float** out;       // the same
+    float* logits;     // [head rows, head row]
   };
   struct Range {
     int64_t begin, end;
@@ -83,7 +84,9 @@ class Session final : private Job {
   float* hidden(int64_t slot, int64_t parity) const {
     return h_ + (slot * 2 + parity) * max_batch_ * padded_;
   }
-  float* cell(int64_t slot) const { return c_ == nullptr ? nullptr : c_ + slot * max_batch_ * padded_; }
+  float* cell(int64_t slot) const {
+    return c_ == nullptr ? nullptr : c_ + slot * max_batch_ * padded_;
+  }
   const float* input_row(const Pass& pass, int64_t t, int64_t row) const;
   float* output_row(const Pass& pass, int64_t t, int64_t row) const;
   bool writes_output(const Pass& pass) const;
@@ -97,18 +100,18 @@ class Session final : private Job {
   int64_t max_steps_, max_batch_, padded_, segment_, chunk_rows_;
   int asked_threads_, threads_;
   Member* members_ = nullptr;
-  float* h_ = nullptr;             // [slots, 2, max_batch, padded]: before and after a step
-  float* c_ = nullptr;             // [slots, max_batch, padded]
-  float* between_[2] = {};         // [segment, max_batch, D*H]: results of a layer, by turns
-  float* projected_ = nullptr;     // [chunk rows, row of LayerWeights::input]
+  float* h_ = nullptr;          // [slots, 2, max_batch, padded]: before and after a step
+  float* c_ = nullptr;          // [slots, max_batch, padded]
+  float* between_[2] = {};      // [segment, max_batch, D*H]: results of a layer, by turns
+  float* projected_ = nullptr;  // [chunk rows, row of LayerWeights::input]
   float* projected_scan_ = nullptr;
-  float* pre_scan_ = nullptr;      // [max_batch, row of LayerWeights::scan_recurrent]
-  float* scan_ = nullptr;          // [max_batch, scans, 2, padded]
-  float* reset_ = nullptr;         // [max_batch, padded]
-  int32_t* order_ = nullptr;       // [max_batch]: the caller's row at each sorted place
-  int32_t* lengths_ = nullptr;     // [max_batch]: sorted, longest first
-  int32_t* counts_ = nullptr;      // [max_steps + 1]: for sorting
-  gf_io io_ = {};                  // of the call that runs
+  float* pre_scan_ = nullptr;   // [max_batch, row of LayerWeights::scan_recurrent]
+  float* scan_ = nullptr;       // [max_batch, scans, 2, padded]
+  float* reset_ = nullptr;      // [max_batch, padded]
+  int32_t* order_ = nullptr;    // [max_batch]: the caller's row at each sorted place
+  int32_t* lengths_ = nullptr;  // [max_batch]: sorted, longest first
+  int32_t* counts_ = nullptr;   // [max_steps + 1]: for sorting
+  gf_io io_ = {};               // of the call that runs
 };
 
 }  // namespace gatefuse::cpu

@@ -4,8 +4,8 @@
 // operations that the kernels and the cells are written in.
 //
 // Everything is in an anonymous namespace: these units are compiled with different instruction
-// sets, and a symbol with external linkage would be merged by the linker into one copy, which may be
-// the one that the processor cannot run.
+// sets, and a symbol with external linkage would be merged by the linker into one copy, which may
+// be the one that the processor cannot run.
 #pragma once
 
 #include <cstdint>

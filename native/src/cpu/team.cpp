@@ -21,7 +21,7 @@ namespace {
 
 constexpr int kMostWorkers = 255;
 constexpr int kBarrierSpins = 256;  // some 5 us; then others may have the processor
-constexpr int kIdleSpins = 20000;  // some 50 us: the pause between two calls of a busy user
+constexpr int kIdleSpins = 20000;   // some 50 us: the pause between two calls of a busy user
 
 void relax() {
 #if defined(__x86_64__)

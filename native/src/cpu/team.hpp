@@ -6,8 +6,8 @@
 
 namespace gatefuse::cpu {
 
-// A meeting point of a fixed number of threads. Waits by spinning, then by giving up the processor: a step is
-// shorter than what sleeping and waking would cost.
+// A meeting point of a fixed number of threads. Waits by spinning, then by giving up the processor:
+// a step is shorter than what sleeping and waking would cost.
 class Barrier {
  public:
   void reset(int members) {
@@ -33,9 +33,9 @@ class Job {
   ~Job() = default;
 };
 
-// The worker threads of the process, shared by all sessions so that together they never run more threads than
-// there are processors. A call takes the workers that are free at that moment, and does the rest itself: results
-// do not depend on how many there are. Thread-safe.
+// The worker threads of the process, shared by all sessions so that together they never run more
+// threads than there are processors. A call takes the workers that are free at that moment, and
+// does the rest itself: results do not depend on how many there are. Thread-safe.
 namespace team {
 
 // Makes sure that a call can find workers - 1 others, up to usable_processors() - 1 in all, and
@@ -45,8 +45,8 @@ int prepare(int members);
 // Lets tests run more members than there are processors.
 void set_limit_for_tests(int members);
 
-// Runs job with at most `members` members, the caller being member 0, and returns when all have ended. barrier is
-// reset to their number before any begins. Allocates nothing.
+// Runs job with at most `members` members, the caller being member 0, and returns when all have
+// ended. barrier is reset to their number before any begins. Allocates nothing.
 void run(Job& job, Barrier& barrier, int members);
 
 }  // namespace team

@@ -165,11 +165,11 @@ final class Backends {
 
   private DeviceReport missing(Backend backend) {
     List<String> there = providers.stream().map(p -> p.backend().id()).toList();
-    return new DeviceReport(
-        backend,
-        false,
-        "",
-        "not part of this build; expected its provider on the class path, found " + there);
+    String reason =
+        backend == Backend.CUDA
+            ? "this build has no CUDA kernels and no jar with classifier linux-x86_64-gpu; it has "
+            : "this build has no such backend; it has ";
+    return new DeviceReport(backend, false, "", reason + String.join(", ", there));
   }
 
   private static String sentence(DeviceReport report) {

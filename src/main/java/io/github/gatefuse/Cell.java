@@ -9,9 +9,10 @@ import java.util.stream.Stream;
 /**
  * The recurrent cells, with the row blocks of their parameters.
  *
- * <p>The rows of {@code weight_ih}, {@code weight_hh} and the two biases are the cell's {@link #blocks() blocks}, one
- * after another, in PyTorch's order where PyTorch has the cell. The refine gate is that of Gu et al., "Improving the
- * Gating Mechanism of Recurrent Neural Networks" (ICML 2020); ordered neurons are those of Shen et al. (2019).
+ * <p>The rows of {@code weight_ih}, {@code weight_hh} and the two biases are the cell's {@link
+ * #blocks() blocks}, one after another, in PyTorch's order where PyTorch has the cell. The refine
+ * gate is that of Gu et al., "Improving the Gating Mechanism of Recurrent Neural Networks" (ICML
+ * 2020); ordered neurons are those of Shen et al. (2019).
  *
  * <p>Immutable and thread-safe.
  */
@@ -20,14 +21,18 @@ public enum Cell {
   LSTM("lstm", true, "input", "forget", "candidate", "output"),
   /** LSTM whose input gate is one minus its forget gate. */
   LSTM_TIED("lstm_tied", true, "forget", "candidate", "output"),
-  /** LSTM with the refine gate in the slot of the input gate; with uniform initialisation the UR-LSTM. */
+  /**
+   * LSTM with the refine gate in the slot of the input gate; with uniform initialisation the
+   * UR-LSTM.
+   */
   LSTM_REFINE("lstm_refine", true, "refine", "forget", "candidate", "output"),
   /** Tied LSTM whose forget gate is a cumulative softmax. */
   LSTM_CUMAX("lstm_cumax", true, "forget/", "candidate", "output"),
   /** Tied LSTM with a cumulative softmax forget gate and a refine gate. */
   LSTM_CUMAX_REFINE("lstm_cumax_refine", true, "refine", "forget/", "candidate", "output"),
   /** The ON-LSTM: cumulative softmax master gates over a standard LSTM. */
-  ONLSTM("onlstm", true, "input", "forget", "candidate", "output", "master_input/", "master_forget/"),
+  ONLSTM(
+      "onlstm", true, "input", "forget", "candidate", "output", "master_input/", "master_forget/"),
   /** The standard GRU of PyTorch and cuDNN: the reset gate acts after the recurrent product. */
   GRU("gru", false, "reset", "update", "candidate"),
   /** GRU with a refine gate on its update gate; with uniform initialisation the UR-GRU. */
@@ -35,7 +40,8 @@ public enum Cell {
   /** GRU whose reset gate acts before the recurrent product (ONNX linear_before_reset = 0). */
   GRU_RESET_BEFORE("gru_reset_before", false, "reset", "update", "candidate"),
   /** Refine GRU whose reset gate acts before the recurrent product. */
-  GRU_REFINE_RESET_BEFORE("gru_refine_reset_before", false, "reset", "update", "candidate", "refine");
+  GRU_REFINE_RESET_BEFORE(
+      "gru_refine_reset_before", false, "reset", "update", "candidate", "refine");
 
   /**
    * A block of parameter rows that produces one gate or candidate.

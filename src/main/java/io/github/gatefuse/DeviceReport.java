@@ -31,7 +31,7 @@ public record DeviceReport(Backend backend, boolean available, String device, St
   /**
    * One line for logs and reports.
    *
-   * @return such as {@code cuda: not available; not part of this build}
+   * @return such as {@code cuda: not available; this build has no such backend}
    */
   @Override
   public String toString() {

@@ -3,8 +3,11 @@ package io.github.gatefuse;
 
 import java.util.Collections;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /**
  * How a session runs. Results have the same bits for the same backend, instruction set and
@@ -47,6 +50,15 @@ public record ExecutionPath(
     Objects.requireNonNull(precision, "precision");
     Objects.requireNonNull(reason, "reason");
     details = Collections.unmodifiableMap(new LinkedHashMap<>(details));
+  }
+
+  /** The same with further reasons behind its own. */
+  ExecutionPath because(List<String> reasons) {
+    String all =
+        Stream.concat(Stream.of(reason), reasons.stream())
+            .filter(one -> !one.isEmpty())
+            .collect(Collectors.joining("; "));
+    return new ExecutionPath(backend, device, instructionSet, precision, threads, all, details);
   }
 
   /**

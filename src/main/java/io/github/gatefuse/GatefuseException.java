@@ -4,7 +4,8 @@ package io.github.gatefuse;
 /**
  * What went wrong outside the caller's arguments: memory, a backend, a file's contents.
  *
- * <p>Wrong shapes and values are {@link IllegalArgumentException}; use after close is {@link IllegalStateException}.
+ * <p>Wrong shapes and values are {@link IllegalArgumentException}; use after close is {@link
+ * IllegalStateException}.
  */
 public class GatefuseException extends RuntimeException {
   private static final long serialVersionUID = 1L;

@@ -4,6 +4,7 @@ package io.github.gatefuse;
 import io.github.gatefuse.io.Safetensors;
 import io.github.gatefuse.spi.BackendModel;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.slf4j.Logger;
@@ -23,6 +24,10 @@ public final class Rnn implements AutoCloseable {
   private final RnnSpec spec;
   private final Backend backend;
   private final BackendModel model;
+
+  /** One sentence for each better backend that does not run here. */
+  private final List<String> refused;
+
   private final long bytes;
   private final LeakReport leak;
 
@@ -33,6 +38,7 @@ public final class Rnn implements AutoCloseable {
     this.spec = spec;
     this.backend = choice.backend();
     this.model = choice.model();
+    this.refused = choice.refused();
     this.bytes = model.bytes();
     this.leak =
         LeakReport.watch(
@@ -146,7 +152,7 @@ public final class Rnn implements AutoCloseable {
     }
     boolean made = false;
     try {
-      Session session = new Session(this, options, model.session(options));
+      Session session = new Session(this, options, model.session(options), refused);
       made = true;
       return session;
     } finally {

@@ -6,7 +6,8 @@ import java.util.List;
 import java.util.Objects;
 
 /**
- * What a network is: stacked layers of one cell, optionally after an embedding and before a linear head.
+ * What a network is: stacked layers of one cell, optionally after an embedding and before a linear
+ * head.
  *
  * <p>Made with {@link #of} and refined with the {@code with} methods:
  *
@@ -102,12 +103,19 @@ public record RnnSpec(
     }
     if (chunk != 1 && !cell.hasChunkedBlocks()) {
       throw new IllegalArgumentException(
-          "chunk: expected 1 for cell " + cell.id() + ", which has no cumulative softmax; got " + chunk);
+          "chunk: expected 1 for cell "
+              + cell.id()
+              + ", which has no cumulative softmax; got "
+              + chunk);
     }
-    long largest = cell.rows(hiddenSize, chunk);
-    if (largest > Integer.MAX_VALUE || (long) directions * hiddenSize > Integer.MAX_VALUE) {
+    if (4L * layers * directions > Integer.MAX_VALUE - 3) {
       throw new IllegalArgumentException(
-          "hiddenSize: " + hiddenSize + " makes " + largest + " parameter rows; expected at most 2^31-1");
+          "layers: expected at most 2^31-1 parameter tensors, got " + layers + " layers");
+    }
+    long rows = cell.rows(hiddenSize, chunk);
+    if (rows > Integer.MAX_VALUE || (long) directions * hiddenSize > Integer.MAX_VALUE) {
+      throw new IllegalArgumentException(
+          "hiddenSize: expected at most 2^31-1 parameter rows, got " + rows);
     }
   }
 
@@ -146,7 +154,8 @@ public record RnnSpec(
    * @return a new specification
    */
   public RnnSpec withBidirectional(boolean value) {
-    return new RnnSpec(cell, inputSize, hiddenSize, layers, value ? 2 : 1, chunk, vocabulary, outputs);
+    return new RnnSpec(
+        cell, inputSize, hiddenSize, layers, value ? 2 : 1, chunk, vocabulary, outputs);
   }
 
   /**
@@ -227,8 +236,8 @@ public record RnnSpec(
   }
 
   /**
-   * All parameter tensors, in the order of the C interface: for each layer and direction weight_ih, weight_hh, bias_ih,
-   * bias_hh; then the embedding; then the head.
+   * All parameter tensors, in the order of the C interface: for each layer and direction weight_ih,
+   * weight_hh, bias_ih, bias_hh; then the embedding; then the head.
    *
    * @return an unmodifiable list
    */

@@ -7,6 +7,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.nio.IntBuffer;
+import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.slf4j.Logger;
@@ -49,11 +50,11 @@ public final class Session implements AutoCloseable {
   private IntBuffer tokens = ints(0);
   private IntBuffer targets = ints(0);
 
-  Session(Rnn rnn, SessionOptions options, BackendSession backend) {
+  Session(Rnn rnn, SessionOptions options, BackendSession backend, List<String> refused) {
     this.rnn = rnn;
     this.options = options;
     this.backend = backend;
-    this.path = backend.path();
+    this.path = backend.path().because(refused);
     this.workspaceBytes = backend.bytes();
     this.leak =
         LeakReport.watch(

@@ -13,10 +13,12 @@ import java.util.stream.IntStream;
 /**
  * The parameter tensors of a network, by PyTorch's names.
  *
- * <p>A tensor is kept in the precision in which it came, float32 or float64, and given in either. Names and shapes for a
- * network are {@link RnnSpec#parameters()}; {@link #check} holds the two against each other.
+ * <p>A tensor is kept in the precision in which it came, float32 or float64, and given in either.
+ * Names and shapes for a network are {@link RnnSpec#parameters()}; {@link #check} holds the two
+ * against each other.
  *
- * <p>Immutable and thread-safe: arrays are copied in, and {@link #floats} and {@link #doubles} give copies.
+ * <p>Immutable and thread-safe: arrays are copied in, and {@link #floats} and {@link #doubles} give
+ * copies.
  */
 public final class Weights {
   private record Tensor(int[] shape, Object data) {}
@@ -49,7 +51,8 @@ public final class Weights {
      * @param data row-major values, copied
      * @param shape the dimensions, whose product is {@code data.length}
      * @return this
-     * @throws IllegalArgumentException on a second tensor of that name, or a shape that does not fit
+     * @throws IllegalArgumentException on a second tensor of that name, or a shape that does not
+     *     fit
      */
     public Builder add(String name, float[] data, int... shape) {
       return put(name, data.length, data.clone(), shape);
@@ -62,7 +65,8 @@ public final class Weights {
      * @param data row-major values, copied
      * @param shape the dimensions, whose product is {@code data.length}
      * @return this
-     * @throws IllegalArgumentException on a second tensor of that name, or a shape that does not fit
+     * @throws IllegalArgumentException on a second tensor of that name, or a shape that does not
+     *     fit
      */
     public Builder add(String name, double[] data, int... shape) {
       return put(name, data.length, data.clone(), shape);
@@ -73,10 +77,17 @@ public final class Weights {
       long count = IntStream.of(shape).asLongStream().reduce(1, Math::multiplyExact);
       if (count != length || IntStream.of(shape).anyMatch(n -> n < 0)) {
         throw new IllegalArgumentException(
-            name + ": expected " + count + " values for shape " + Arrays.toString(shape) + ", got " + length);
+            name
+                + ": expected "
+                + count
+                + " values for shape "
+                + Arrays.toString(shape)
+                + ", got "
+                + length);
       }
       if (tensors.putIfAbsent(name, new Tensor(shape.clone(), data)) != null) {
-        throw new IllegalArgumentException(name + ": expected one tensor of that name, got a second");
+        throw new IllegalArgumentException(
+            name + ": expected one tensor of that name, got a second");
       }
       return this;
     }
@@ -173,11 +184,12 @@ public final class Weights {
   }
 
   /**
-   * Holds these weights against a network: every tensor is there in its shape (biases may be missing, meaning zeros), and
-   * no further one is.
+   * Holds these weights against a network: every tensor is there in its shape (biases may be
+   * missing, meaning zeros), and no further one is.
    *
    * @param spec the network
-   * @throws IllegalArgumentException naming the first tensor that is missing, of a wrong shape, or too many
+   * @throws IllegalArgumentException naming the first tensor that is missing, of a wrong shape, or
+   *     too many
    */
   public void check(RnnSpec spec) {
     for (RnnSpec.Parameter parameter : spec.parameters()) {
@@ -186,7 +198,10 @@ public final class Weights {
           continue;
         }
         throw new IllegalArgumentException(
-            parameter.name() + ": expected " + Arrays.toString(parameter.shape()) + ", got no such tensor");
+            parameter.name()
+                + ": expected "
+                + Arrays.toString(parameter.shape())
+                + ", got no such tensor");
       }
       int[] shape = tensor(parameter.name()).shape;
       if (!Arrays.equals(shape, parameter.shape())) {
@@ -203,11 +218,20 @@ public final class Weights {
     for (String name : names()) {
       if (name.startsWith("weight_hr_l")) {
         throw new IllegalArgumentException(
-            name + ": projections (proj_size) are not supported; expected only " + spec.cell().id() + " parameters");
+            name
+                + ": projections (proj_size) are not supported; expected only "
+                + spec.cell().id()
+                + " parameters");
       }
       if (!known.contains(name)) {
         throw new IllegalArgumentException(
-            name + ": unexpected tensor; a " + spec.cell().id() + " of " + spec.layers() + " layer(s) has " + known.stream().sorted().toList());
+            name
+                + ": unexpected tensor; a "
+                + spec.cell().id()
+                + " of "
+                + spec.layers()
+                + " layer(s) has "
+                + known.stream().sorted().toList());
       }
     }
   }
@@ -215,7 +239,8 @@ public final class Weights {
   private Tensor tensor(String name) {
     Tensor tensor = tensors.get(name);
     if (tensor == null) {
-      throw new IllegalArgumentException(name + ": expected one of " + names() + ", got no such tensor");
+      throw new IllegalArgumentException(
+          name + ": expected one of " + names() + ", got no such tensor");
     }
     return tensor;
   }

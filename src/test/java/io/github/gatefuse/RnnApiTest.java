@@ -207,8 +207,11 @@ class RnnApiTest {
         "state: expected at most 536870911 values, got [L*D=1, B=1073741824, H=4]",
         () -> session.newState(1 << 30));
     assertRefused(
-        "state: expected at most 536870911 values, got [L*D=2000000000, B=1, H=4]",
-        () -> State.zeros(SPEC.withLayers(1_000_000_000).withBidirectional(true), 1));
+        "state: expected at most 536870911 values, got [L*D=500000000, B=1, H=4]",
+        () -> State.zeros(SPEC.withLayers(250_000_000).withBidirectional(true), 1));
+    assertRefused(
+        "layers: expected at most 2^31-1 parameter tensors, got 1000000000 layers",
+        () -> SPEC.withLayers(1_000_000_000));
     assertRefused("batch: expected at least 1, got 0", () -> session.newState(0));
   }
 
