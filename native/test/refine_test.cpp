@@ -29,10 +29,12 @@ Fused operator/(Fused a, Fused b) { return {a.v / b.v}; }
 Fused fma(Fused a, Fused b, Fused c) { return {std::fma(a.v, b.v, c.v)}; }
 Fused max(Fused a, Fused b) { return {a.v > b.v ? a.v : b.v}; }
 Fused min(Fused a, Fused b) { return {a.v < b.v ? a.v : b.v}; }
-Fused abs(Fused a) { return {std::fabs(a.v)}; }
+Fused minus_abs(Fused a) { return {-std::fabs(a.v)}; }
 Fused copy_sign(Fused magnitude, Fused sign) { return {std::copysign(magnitude.v, sign.v)}; }
 Fused where_negative(Fused x, Fused a, Fused b) { return std::signbit(x.v) ? a : b; }
-Fused pow2(Fused n) { return {std::ldexp(1.0f, static_cast<int>(n.v))}; }
+Fused times_pow2(Fused a, Fused shifted) {
+  return {std::ldexp(a.v, static_cast<int>(shifted.v - 12582912.0f))};
+}
 
 float lane(Fused a) { return a.v; }
 float lane(V a) { return a.v[0]; }

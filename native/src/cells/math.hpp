@@ -21,44 +21,41 @@ struct Gate {
   V complement;
 };
 
-// The nearest integer to |x| < 2^22: adding 1.5 * 2^23 pushes the fraction out of the significand.
-template <class V>
-GF_INLINE V nearest(V x) {
-  const V shift = V::set(12582912.0f);
-  return (x + shift) - shift;
-}
+// Adding 1.5 * 2^23 to |n| < 2^22 pushes the fraction out of the significand, and leaves n in its
+// low bits.
+constexpr float kShift = 12582912.0f;
 
-// Splits x = n ln 2 + r with |r| <= ln 2 / 2 (a little more at the ends) and gives e^r - 1.
-// ln 2 is in two parts, the first with trailing zeros so that n times it is exact. The polynomial
-// approximates (e^r - 1 - r) / r^2 on that interval (coefficients: Cephes, expf).
+// Splits x = n ln 2 + r with |r| <= ln 2 / 2 (a little more at the ends) and gives e^r - 1, and n +
+// kShift for times_pow2. ln 2 is in two parts, the first with trailing zeros so that n times it is
+// exact. The polynomial approximates (e^r - 1 - r) / r^2 on the interval (coefficients: Cephes,
+// expf), its terms in pairs, which shortens the chain of operations that wait for one another.
 template <class V>
-GF_INLINE V reduced_expm1(V x, V& n) {
-  n = nearest(x * V::set(1.44269504f));
+GF_INLINE V reduced_expm1(V x, V& shifted) {
+  shifted = fma(x, V::set(1.44269504f), V::set(kShift));
+  const V n = shifted - V::set(kShift);
   V r = fma(n, V::set(-0.693359375f), x);
   r = fma(n, V::set(2.12194440e-4f), r);
-  V q = V::set(1.9875691500e-4f);
-  q = fma(q, r, V::set(1.3981999507e-3f));
-  q = fma(q, r, V::set(8.3334519073e-3f));
-  q = fma(q, r, V::set(4.1665795894e-2f));
-  q = fma(q, r, V::set(1.6666665459e-1f));
-  q = fma(q, r, V::set(5.0000001201e-1f));
-  return fma(q, r * r, r);
+  const V r2 = r * r;
+  const V high = fma(V::set(1.9875691500e-4f), r, V::set(1.3981999507e-3f));
+  const V middle = fma(V::set(8.3334519073e-3f), r, V::set(4.1665795894e-2f));
+  const V low = fma(V::set(1.6666665459e-1f), r, V::set(5.0000001201e-1f));
+  const V q = fma(fma(high, r2, middle), r2, low);
+  return fma(q, r2, r);
 }
 
-// e^x for x <= 0. Two powers of two, because the result may be subnormal and 2^n alone would not be
-// a float then.
+// e^x for x <= 0. The result may be subnormal, and then 2^n is not a float: the power is taken 2^64
+// times too large, and the last multiplication rounds once.
 template <class V>
 GF_INLINE V exp_nonpositive(V x) {
   V n;
   const V p = reduced_expm1(max(V::set(-105.0f), x), n) + V::set(1.0f);
-  const V half = nearest(n * V::set(0.5f));
-  return (p * pow2(half)) * pow2(n - half);
+  return p * times_pow2(V::set(0x1p64f), n) * V::set(0x1p-64f);
 }
 
 // sigma(x) and sigma(-x) from one exponential: with z = e^-|x| they are 1/(1+z) and z/(1+z).
 template <class V>
 GF_INLINE Gate<V> sigmoid_pair(V x) {
-  const V z = exp_nonpositive(V::set(0.0f) - abs(x));
+  const V z = exp_nonpositive(minus_abs(x));
   const V large = V::set(1.0f) / (z + V::set(1.0f));
   const V small = z * large;
   return {where_negative(x, small, large), where_negative(x, large, small)};
@@ -66,7 +63,7 @@ GF_INLINE Gate<V> sigmoid_pair(V x) {
 
 template <class V>
 GF_INLINE V sigmoid(V x) {
-  const V z = exp_nonpositive(V::set(0.0f) - abs(x));
+  const V z = exp_nonpositive(minus_abs(x));
   return where_negative(x, z, V::set(1.0f)) / (z + V::set(1.0f));
 }
 
@@ -75,8 +72,8 @@ GF_INLINE V sigmoid(V x) {
 template <class V>
 GF_INLINE V tanh(V x) {
   V n;
-  const V p = reduced_expm1(max(V::set(-30.0f), abs(x) * V::set(-2.0f)), n);
-  const V scale = pow2(n);
+  const V p = reduced_expm1(max(V::set(-30.0f), minus_abs(x) * V::set(2.0f)), n);
+  const V scale = times_pow2(V::set(1.0f), n);
   const V m = fma(p, scale, scale - V::set(1.0f));
   return copy_sign(m / (m + V::set(2.0f)), x);
 }

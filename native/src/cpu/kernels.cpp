@@ -23,6 +23,7 @@ constexpr int W = V::kLanes;
 constexpr int kHeadWidth = 4;
 // So much of a weight panel is multiplied with all rows before the next: it stays in the L1 cache.
 constexpr int64_t kPanelFloats = 4096;
+constexpr int kLineFloats = 16;  // of a cache line
 
 template <int N>
 struct Int {
@@ -59,10 +60,16 @@ GF_INLINE void for_tiles(int rows, F f) {
 }
 
 // acc[u][m][n] += sum over k in begin .. end - 1 of weight[u][k][n] * in[m][k], in the order of k.
-template <int U, int M, int N>
+// Lines > 0: meanwhile brings Lines cache lines of what comes next for each k from a farther cache
+// to the L2.
+template <int Lines, int U, int M, int N>
 GF_INLINE void multiply(const float* weight, int64_t group, const float* const (&in)[M],
-                        int64_t begin, int64_t end, V (&acc)[U][M][N]) {
+                        int64_t begin, int64_t end, const float* next, V (&acc)[U][M][N]) {
   for (int64_t k = begin; k < end; ++k) {
+#pragma GCC unroll 4
+    for (int line = 0; line < Lines; ++line) {
+      __builtin_prefetch(next + ((k - begin) * Lines + line) * kLineFloats, 0, 2);
+    }
     V x[M];
 #pragma GCC unroll 8
     for (int m = 0; m < M; ++m) x[m] = V::set(in[m][k]);
@@ -94,11 +101,6 @@ GF_INLINE void store_sums(float* to, const V (&acc)[M][N]) {
 #pragma GCC unroll 8
     for (int n = 0; n < N; ++n) store(to + (m * N + n) * W, acc[m][n]);
   }
-}
-
-// Brings what will be needed next from a farther cache to the L2, while the multipliers are busy.
-GF_INLINE void prefetch(const float* from, int64_t floats) {
-  for (int64_t i = 0; i < floats; i += 16) __builtin_prefetch(from + i, 0, 2);
 }
 
 // Finished sums of a few groups by a few rows: [groups][rows][N][W].
@@ -146,7 +148,7 @@ void one_row_product(const Pack& pack, const float* row, int64_t begin, int64_t 
       V acc[U][1][N];
 #pragma GCC unroll 4
       for (int u = 0; u < U; ++u) load_sums(pack.bias + (g + u) * N * W, 0, acc[u]);
-      multiply(pack.weight + g * group, group, in, 0, pack.k, acc);
+      multiply<0>(pack.weight + g * group, group, in, 0, pack.k, nullptr, acc);
 #pragma GCC unroll 4
       for (int u = 0; u < U; ++u) store_sums(sums + u * N * W, acc[u]);
     });
@@ -170,6 +172,8 @@ void product(const Pack& pack, const Rows& rows, float* scratch, int64_t begin, 
   }
   constexpr int kTile = largest_tile_rows(N);
   const int64_t panel = rows.count > kTile ? kPanelFloats / (N * W) : pack.k;
+  // The first two tiles fetch the next panel.
+  constexpr int kLines = (N * W + 2 * kLineFloats - 1) / (2 * kLineFloats);
   const int64_t group = pack.k * N * W;
   for (int64_t i = begin; i < end; ++i) {
     const int64_t g = downwards ? end - 1 - (i - begin) : i;
@@ -178,16 +182,19 @@ void product(const Pack& pack, const Rows& rows, float* scratch, int64_t begin, 
       const int64_t k_end = k + panel < pack.k ? k + panel : pack.k;
       const float* next =
           k_end < pack.k ? weight + k_end * N * W : weight + (downwards ? -group : group);
-      const bool has_next = rows.count > kTile && (k_end < pack.k || i + 1 < end);
       for_tiles<kTile>(rows.count, [&](int r, auto height) {
         constexpr int M = decltype(height)::value;
         const float* in[M];
         for (int m = 0; m < M; ++m) in[m] = rows[r + m];
         float* sums = scratch + static_cast<int64_t>(r) * N * W;
-        if (has_next) prefetch(next + kPanelFloats * r / rows.count, kPanelFloats * M / rows.count);
         V acc[1][M][N];
         load_sums(k == 0 ? pack.bias + g * N * W : sums, k == 0 ? 0 : N * W, acc[0]);
-        multiply(weight, 0, in, k, k_end, acc);
+        if (next != nullptr) {
+          multiply<kLines>(weight, 0, in, k, k_end, next, acc);
+          next = r == 0 ? next + (k_end - k) * kLines * kLineFloats : nullptr;
+        } else {
+          multiply<0>(weight, 0, in, k, k_end, nullptr, acc);
+        }
         store_sums(sums, acc[0]);
       });
     }
@@ -205,6 +212,57 @@ constexpr int count_blocks(bool chunked) {
   return count;
 }
 
+// One group of units in one row: an item of a tile. Items are numbered as a tile's sums lie.
+struct Item {
+  int64_t group;
+  int64_t row;
+};
+
+// What value(i) gives for the items of a T: one for a V, two for a Pair.
+template <class T, class F>
+GF_INLINE T gather(F value) {
+  if constexpr (sizeof(T) == sizeof(V)) {
+    return value(0);
+  } else {
+    return {value(0), value(1)};
+  }
+}
+
+// Calls f(i, vector) for the items of all.
+template <class F>
+GF_INLINE void scatter(const V& all, F f) {
+  f(0, all);
+}
+template <class F>
+GF_INLINE void scatter(const Pair& all, F f) {
+  f(0, all.a);
+  f(1, all.b);
+}
+
+template <class T>
+struct Type {
+  using type = T;
+};
+
+// Calls f(Type<T>, items, the first one's number) for the items of a tile, two at a time and a last
+// one alone.
+template <class F>
+GF_INLINE void for_items(const Tile& tile, F f) {
+  Item items[2] = {{tile.group, tile.row}, {tile.group, tile.row}};
+  const auto after = [&](const Item& item) {
+    return item.row + 1 < tile.row + tile.rows ? Item{item.group, item.row + 1}
+                                               : Item{item.group + 1, tile.row};
+  };
+  const int count = tile.groups * tile.rows;
+  int i = 0;
+  for (; i + 2 <= count; i += 2) {
+    items[1] = after(items[0]);
+    f(Type<Pair>(), items, i);
+    items[0] = after(items[1]);
+  }
+  if (i < count) f(Type<V>(), items, i);
+}
+
 template <class Cell>
 struct CellStep {
   static constexpr int kPlain = count_blocks<Cell>(false);
@@ -215,39 +273,60 @@ struct CellStep {
 
   Rows hidden() const { return {step.rows, nullptr, step.h, weights.padded}; }
 
-  // The pointwise mathematics of one row and one group of units; h_parts are the recurrent
-  // products.
-  GF_INLINE void forward(int row, int64_t group, const V (&h_parts)[kPlain]) const {
-    V x_parts[kPlain];
-    const float* x = step.x[row] + group * kPlain * W;
-    for (int b = 0; b < kPlain; ++b) x_parts[b] = load(x + b * W);
-    Gate<V> scan[kScans + 1];
+  GF_INLINE const float* input(const Item& item, int block) const {
+    return step.x[item.row] + (item.group * kPlain + block) * W;
+  }
+  GF_INLINE int64_t state(const Item& item) const {
+    return item.row * weights.padded + item.group * W;
+  }
+
+  // The pointwise mathematics of the items of a T; h_parts are the recurrent products.
+  template <class T>
+  GF_INLINE void forward(const Item* items, const T (&h_parts)[kPlain]) const {
+    T x_parts[kPlain];
+#pragma GCC unroll 8
+    for (int b = 0; b < kPlain; ++b) {
+      x_parts[b] = gather<T>([&](int i) { return load(input(items[i], b)); });
+    }
+    Gate<T> scan[kScans + 1];
+#pragma GCC unroll 8
     for (int s = 0; s < kScans; ++s) {
-      const float* gate = step.scan + (row * kScans + s) * 2 * weights.padded + group * W;
-      scan[s] = {load(gate), load(gate + weights.padded)};
+      const auto gate = [&](int i) {
+        return step.scan + (items[i].row * kScans + s) * 2 * weights.padded + items[i].group * W;
+      };
+      scan[s] = {gather<T>([&](int i) { return load(gate(i)); }),
+                 gather<T>([&](int i) { return load(gate(i) + weights.padded); })};
     }
-    const int64_t at = row * weights.padded + group * W;
-    V h = load(step.h + at);
-    V c = h;
-    if constexpr (Cell::kCellState) c = load(step.c + at);
-    Cell::forward(PreActivations<V>{x_parts, h_parts}, scan, c, h);
-    if constexpr (Cell::kCellState) store(step.c + at, c);
-    store(step.h_next + at, h);
-    if (step.y != nullptr) {
-      store_first(step.y[row] + group * W, h, static_cast<int>(weights.hidden - group * W));
+    T h = gather<T>([&](int i) { return load(step.h + state(items[i])); });
+    T c = h;
+    if constexpr (Cell::kCellState) {
+      c = gather<T>([&](int i) { return load(step.c + state(items[i])); });
     }
+    Cell::forward(PreActivations<T>{x_parts, h_parts}, scan, c, h);
+    if constexpr (Cell::kCellState) {
+      scatter(c, [&](int i, const V& one) { store(step.c + state(items[i]), one); });
+    }
+    scatter(h, [&](int i, const V& one) {
+      store(step.h_next + state(items[i]), one);
+      if (step.y != nullptr) {
+        const int64_t unit = items[i].group * W;
+        store_first(step.y[items[i].row] + unit, one, static_cast<int>(weights.hidden - unit));
+      }
+    });
   }
 
   static void finish(const void* context, const Tile& tile) {
     const CellStep& self = *static_cast<const CellStep*>(context);
-    const float* sums = tile.sums;
-    for (int u = 0; u < tile.groups; ++u) {
-      for (int m = 0; m < tile.rows; ++m, sums += kPlain * W) {
-        V h_parts[kPlain];
-        for (int b = 0; b < kPlain; ++b) h_parts[b] = load(sums + b * W);
-        self.forward(tile.row + m, tile.group + u, h_parts);
+    for_items(tile, [&](auto type, const Item* items, int first) {
+      using T = typename decltype(type)::type;
+      T h_parts[kPlain];
+#pragma GCC unroll 8
+      for (int b = 0; b < kPlain; ++b) {
+        h_parts[b] =
+            gather<T>([&](int i) { return load(tile.sums + ((first + i) * kPlain + b) * W); });
       }
-    }
+      self.forward(items, h_parts);
+    });
   }
 
   static void run(const LayerWeights& weights, const Step& step, int64_t begin, int64_t end) {
@@ -257,8 +336,8 @@ struct CellStep {
   }
 };
 
-// Reset before: the reset block has a product of its own, then the candidate has one over reset *
-// h, and the other blocks one over h.
+// Reset before: the reset block has a product of its own, then the candidate has one over
+// reset * h, and the other blocks one over h.
 template <class Cell>
 struct ResetBeforeStep {
   static constexpr int kPlain = CellStep<Cell>::kPlain;
@@ -268,39 +347,39 @@ struct ResetBeforeStep {
   int64_t from;    // the first of the groups whose candidate sums wait
   float* waiting;  // [groups][rows][W]
 
-  float* candidate(int64_t group, int row) const {
-    return waiting + ((group - from) * cell.step.rows + row) * W;
+  GF_INLINE float* candidate(const Item& item) const {
+    return waiting + ((item.group - from) * cell.step.rows + item.row) * W;
   }
 
   static void keep_candidate(const void* context, const Tile& tile) {
     const auto& self = *static_cast<const ResetBeforeStep*>(context);
-    const float* sums = tile.sums;
-    for (int u = 0; u < tile.groups; ++u) {
-      for (int m = 0; m < tile.rows; ++m, sums += W) {
-        store(self.candidate(tile.group + u, tile.row + m), load(sums));
-      }
-    }
+    for_items(tile, [&](auto type, const Item* items, int first) {
+      using T = typename decltype(type)::type;
+      scatter(gather<T>([&](int i) { return load(tile.sums + (first + i) * W); }),
+              [&](int i, const V& one) { store(self.candidate(items[i]), one); });
+    });
+  }
+
+  // Where the sums of a block lie that is neither reset nor candidate.
+  static constexpr int other(int block) {
+    return block - (block > Cell::kReset) - (block > Cell::kCandidate);
   }
 
   static void finish(const void* context, const Tile& tile) {
     const auto& self = *static_cast<const ResetBeforeStep*>(context);
-    const float* sums = tile.sums;
-    for (int u = 0; u < tile.groups; ++u) {
-      for (int m = 0; m < tile.rows; ++m) {
-        V h_parts[kPlain];
-        for (int b = 0; b < kPlain; ++b) {
-          if (b == Cell::kReset) {
-            h_parts[b] = V::set(0.0f);  // used up in reset()
-          } else if (b == Cell::kCandidate) {
-            h_parts[b] = load(self.candidate(tile.group + u, tile.row + m));
-          } else {
-            h_parts[b] = load(sums);
-            sums += W;
-          }
-        }
-        self.cell.forward(tile.row + m, tile.group + u, h_parts);
+    for_items(tile, [&](auto type, const Item* items, int first) {
+      using T = typename decltype(type)::type;
+      T h_parts[kPlain];
+#pragma GCC unroll 8
+      for (int b = 0; b < kPlain; ++b) {
+        h_parts[b] = gather<T>([&](int i) {
+          if (b == Cell::kReset) return V::set(0.0f);  // used up in reset()
+          if (b == Cell::kCandidate) return load(self.candidate(items[i]));
+          return load(tile.sums + ((first + i) * kOthers + other(b)) * W);
+        });
       }
-    }
+      self.cell.forward(items, h_parts);
+    });
   }
 
   // A few groups at a time, so that what waits stays in the cache.
@@ -319,20 +398,19 @@ struct ResetBeforeStep {
 
   static void finish_reset(const void* context, const Tile& tile) {
     const CellStep<Cell>& self = *static_cast<const CellStep<Cell>*>(context);
-    const float* sums = tile.sums;
-    for (int u = 0; u < tile.groups; ++u) {
-      for (int m = 0; m < tile.rows; ++m, sums += W) {
-        V x_parts[kPlain];
-        V h_parts[kPlain];
-        const int64_t group = tile.group + u;
-        const int row = tile.row + m;
-        x_parts[Cell::kReset] = load(self.step.x[row] + (group * kPlain + Cell::kReset) * W);
-        h_parts[Cell::kReset] = load(sums);
-        const int64_t at = row * self.weights.padded + group * W;
-        const V gated = Cell::reset(PreActivations<V>{x_parts, h_parts}, load(self.step.h + at));
-        store(self.step.reset + at, gated);
-      }
-    }
+    for_items(tile, [&](auto type, const Item* items, int first) {
+      using T = typename decltype(type)::type;
+      T x_parts[kPlain];
+      T h_parts[kPlain];
+      x_parts[Cell::kReset] =
+          gather<T>([&](int i) { return load(self.input(items[i], Cell::kReset)); });
+      h_parts[Cell::kReset] = gather<T>([&](int i) { return load(tile.sums + (first + i) * W); });
+      const T gated =
+          Cell::reset(PreActivations<T>{x_parts, h_parts},
+                      gather<T>([&](int i) { return load(self.step.h + self.state(items[i])); }));
+      scatter(gated,
+              [&](int i, const V& one) { store(self.step.reset + self.state(items[i]), one); });
+    });
   }
 
   static void reset(const LayerWeights& weights, const Step& step, int64_t begin, int64_t end) {

@@ -37,7 +37,7 @@ GF_INLINE V operator/(V a, V b) { return {_mm512_div_ps(a.v, b.v)}; }
 GF_INLINE V fma(V a, V b, V c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
 GF_INLINE V max(V a, V b) { return {_mm512_max_ps(a.v, b.v)}; }
 GF_INLINE V min(V a, V b) { return {_mm512_min_ps(a.v, b.v)}; }
-GF_INLINE V abs(V a) { return {_mm512_andnot_ps(_mm512_set1_ps(-0.0f), a.v)}; }
+GF_INLINE V minus_abs(V a) { return {_mm512_or_ps(_mm512_set1_ps(-0.0f), a.v)}; }
 GF_INLINE V copy_sign(V magnitude, V sign) {
   const __m512 bit = _mm512_set1_ps(-0.0f);
   return {_mm512_or_ps(_mm512_andnot_ps(bit, magnitude.v), _mm512_and_ps(bit, sign.v))};
@@ -45,9 +45,9 @@ GF_INLINE V copy_sign(V magnitude, V sign) {
 GF_INLINE V where_negative(V x, V a, V b) {
   return {_mm512_mask_blend_ps(_mm512_movepi32_mask(_mm512_castps_si512(x.v)), b.v, a.v)};
 }
-GF_INLINE V pow2(V n) {
-  const __m512i e = _mm512_add_epi32(_mm512_cvtps_epi32(n.v), _mm512_set1_epi32(127));
-  return {_mm512_castsi512_ps(_mm512_slli_epi32(e, 23))};
+GF_INLINE V times_pow2(V a, V shifted) {
+  const __m512i n = _mm512_slli_epi32(_mm512_castps_si512(shifted.v), 23);
+  return {_mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(a.v), n))};
 }
 
 #elif GF_ISA_IS_AVX2
@@ -67,15 +67,15 @@ GF_INLINE V operator/(V a, V b) { return {_mm256_div_ps(a.v, b.v)}; }
 GF_INLINE V fma(V a, V b, V c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
 GF_INLINE V max(V a, V b) { return {_mm256_max_ps(a.v, b.v)}; }
 GF_INLINE V min(V a, V b) { return {_mm256_min_ps(a.v, b.v)}; }
-GF_INLINE V abs(V a) { return {_mm256_andnot_ps(_mm256_set1_ps(-0.0f), a.v)}; }
+GF_INLINE V minus_abs(V a) { return {_mm256_or_ps(_mm256_set1_ps(-0.0f), a.v)}; }
 GF_INLINE V copy_sign(V magnitude, V sign) {
   const __m256 bit = _mm256_set1_ps(-0.0f);
   return {_mm256_or_ps(_mm256_andnot_ps(bit, magnitude.v), _mm256_and_ps(bit, sign.v))};
 }
 GF_INLINE V where_negative(V x, V a, V b) { return {_mm256_blendv_ps(b.v, a.v, x.v)}; }
-GF_INLINE V pow2(V n) {
-  const __m256i e = _mm256_add_epi32(_mm256_cvtps_epi32(n.v), _mm256_set1_epi32(127));
-  return {_mm256_castsi256_ps(_mm256_slli_epi32(e, 23))};
+GF_INLINE V times_pow2(V a, V shifted) {
+  const __m256i n = _mm256_slli_epi32(_mm256_castps_si256(shifted.v), 23);
+  return {_mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(a.v), n))};
 }
 
 #else  // four lanes of the compiler's own vectors: SSE2 on x86-64, what there is elsewhere
@@ -103,21 +103,22 @@ GF_INLINE V operator/(V a, V b) { return {a.v / b.v}; }
 GF_INLINE V fma(V a, V b, V c) { return {a.v * b.v + c.v}; }
 GF_INLINE V max(V a, V b) { return {a.v > b.v ? a.v : b.v}; }
 GF_INLINE V min(V a, V b) { return {a.v < b.v ? a.v : b.v}; }
-GF_INLINE V abs(V a) { return {(V::Floats)((Integers)a.v & 0x7fffffff)}; }
+GF_INLINE V minus_abs(V a) { return {(V::Floats)((Integers)a.v | INT32_MIN)}; }
 GF_INLINE V copy_sign(V magnitude, V sign) {
   return {(V::Floats)(((Integers)magnitude.v & 0x7fffffff) | ((Integers)sign.v & INT32_MIN))};
 }
 GF_INLINE V where_negative(V x, V a, V b) { return {(Integers)x.v < 0 ? a.v : b.v}; }
-GF_INLINE V pow2(V n) {
-  // A NaN has no integer; what its lane scales is NaN already.
-  const Integers e = __builtin_convertvector(n.v == n.v ? n.v : V::set(0).v, Integers) + 127;
-  return {(V::Floats)(e << 23)};
+GF_INLINE V times_pow2(V a, V shifted) {
+  return {(V::Floats)((Integers)a.v + ((Integers)shifted.v << 23))};
 }
 
 #endif
 
 // max and min above give their second operand where either is NaN, as the x86 instructions do: put
 // the value that may be NaN second, and it comes through.
+
+// times_pow2(a, n + 1.5 * 2^23) is a * 2^n for normal numbers: n is in the low bits of its argument
+// and goes into the exponent.
 
 // The first n lanes; 0 < n <= kLanes.
 GF_INLINE void store_first(float* p, V a, int n) {
@@ -128,6 +129,32 @@ GF_INLINE void store_first(float* p, V a, int n) {
   float all[V::kLanes];
   store(all, a);
   for (int i = 0; i < n; ++i) p[i] = all[i];
+}
+
+// Two vectors that go through the same operations side by side: one alone would leave the processor
+// waiting for each result.
+struct Pair {
+  V a, b;
+  static GF_INLINE Pair set(float x) { return {V::set(x), V::set(x)}; }
+};
+GF_INLINE Pair operator+(const Pair& x, const Pair& y) { return {x.a + y.a, x.b + y.b}; }
+GF_INLINE Pair operator-(const Pair& x, const Pair& y) { return {x.a - y.a, x.b - y.b}; }
+GF_INLINE Pair operator*(const Pair& x, const Pair& y) { return {x.a * y.a, x.b * y.b}; }
+GF_INLINE Pair operator/(const Pair& x, const Pair& y) { return {x.a / y.a, x.b / y.b}; }
+GF_INLINE Pair fma(const Pair& x, const Pair& y, const Pair& z) {
+  return {fma(x.a, y.a, z.a), fma(x.b, y.b, z.b)};
+}
+GF_INLINE Pair max(const Pair& x, const Pair& y) { return {max(x.a, y.a), max(x.b, y.b)}; }
+GF_INLINE Pair min(const Pair& x, const Pair& y) { return {min(x.a, y.a), min(x.b, y.b)}; }
+GF_INLINE Pair minus_abs(const Pair& x) { return {minus_abs(x.a), minus_abs(x.b)}; }
+GF_INLINE Pair copy_sign(const Pair& magnitude, const Pair& sign) {
+  return {copy_sign(magnitude.a, sign.a), copy_sign(magnitude.b, sign.b)};
+}
+GF_INLINE Pair where_negative(const Pair& x, const Pair& y, const Pair& z) {
+  return {where_negative(x.a, y.a, z.a), where_negative(x.b, y.b, z.b)};
+}
+GF_INLINE Pair times_pow2(const Pair& x, const Pair& shifted) {
+  return {times_pow2(x.a, shifted.a), times_pow2(x.b, shifted.b)};
 }
 
 }  // namespace
