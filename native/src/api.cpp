@@ -231,6 +231,7 @@ gf_status gf_forward(gf_session* session, const gf_io* io) {
     not_null(session, "session");
     const gf_io given = read_struct(io, "io");
     gf_message message;
+    message.text[0] = '\0';
     check(session->model->backend->forward(session->handle, &given, &message), message);
   });
 }

@@ -71,6 +71,7 @@ Struct read_struct(const Struct* from, const char* name) {
   }
   Struct copy = {};
   std::memcpy(&copy, from, std::min<size_t>(size, sizeof(Struct)));
+  copy.struct_size = sizeof(Struct);
   return copy;
 }
 

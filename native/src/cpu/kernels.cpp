@@ -65,6 +65,7 @@ GF_INLINE void for_tiles(int rows, F f) {
 template <int Lines, int U, int M, int N>
 GF_INLINE void multiply(const float* weight, int64_t group, const float* const (&in)[M],
                         int64_t begin, int64_t end, const float* next, V (&acc)[U][M][N]) {
+#pragma GCC unroll 2
   for (int64_t k = begin; k < end; ++k) {
 #pragma GCC unroll 4
     for (int line = 0; line < Lines; ++line) {
@@ -107,7 +108,6 @@ GF_INLINE void store_sums(float* to, const V (&acc)[M][N]) {
 struct Tile {
   int64_t group;
   int groups;
-  int row;
   int rows;
   const float* sums;
 };
@@ -152,7 +152,7 @@ void one_row_product(const Pack& pack, const float* row, int64_t begin, int64_t 
 #pragma GCC unroll 4
       for (int u = 0; u < U; ++u) store_sums(sums + u * N * W, acc[u]);
     });
-    finish.call(finish.context, {g, size, 0, 1, sums});
+    finish.call(finish.context, {g, size, 1, sums});
   }
 }
 
@@ -172,7 +172,7 @@ void product(const Pack& pack, const Rows& rows, float* scratch, int64_t begin, 
   }
   constexpr int kTile = largest_tile_rows(N);
   const int64_t panel = rows.count > kTile ? kPanelFloats / (N * W) : pack.k;
-  // The first two tiles fetch the next panel.
+  // The first two tiles fetch the next panel; of a single tile, only half of the next group comes.
   constexpr int kLines = (N * W + 2 * kLineFloats - 1) / (2 * kLineFloats);
   const int64_t group = pack.k * N * W;
   for (int64_t i = begin; i < end; ++i) {
@@ -198,7 +198,7 @@ void product(const Pack& pack, const Rows& rows, float* scratch, int64_t begin, 
         store_sums(sums, acc[0]);
       });
     }
-    finish.call(finish.context, {g, 1, 0, rows.count, scratch});
+    finish.call(finish.context, {g, 1, rows.count, scratch});
   }
 }
 
@@ -248,13 +248,12 @@ struct Type {
 // one alone.
 template <class F>
 GF_INLINE void for_items(const Tile& tile, F f) {
-  Item items[2] = {{tile.group, tile.row}, {tile.group, tile.row}};
+  Item items[2] = {{tile.group, 0}, {tile.group, 0}};
   const auto after = [&](const Item& item) {
-    return item.row + 1 < tile.row + tile.rows ? Item{item.group, item.row + 1}
-                                               : Item{item.group + 1, tile.row};
+    return item.row + 1 < tile.rows ? Item{item.group, item.row + 1} : Item{item.group + 1, 0};
   };
-  const int count = tile.groups * tile.rows;
-  int i = 0;
+  const int64_t count = int64_t{tile.groups} * tile.rows;
+  int64_t i = 0;
   for (; i + 2 <= count; i += 2) {
     items[1] = after(items[0]);
     f(Type<Pair>(), items, i);
@@ -317,7 +316,7 @@ struct CellStep {
 
   static void finish(const void* context, const Tile& tile) {
     const CellStep& self = *static_cast<const CellStep*>(context);
-    for_items(tile, [&](auto type, const Item* items, int first) {
+    for_items(tile, [&](auto type, const Item* items, int64_t first) {
       using T = typename decltype(type)::type;
       T h_parts[kPlain];
 #pragma GCC unroll 8
@@ -353,7 +352,7 @@ struct ResetBeforeStep {
 
   static void keep_candidate(const void* context, const Tile& tile) {
     const auto& self = *static_cast<const ResetBeforeStep*>(context);
-    for_items(tile, [&](auto type, const Item* items, int first) {
+    for_items(tile, [&](auto type, const Item* items, int64_t first) {
       using T = typename decltype(type)::type;
       scatter(gather<T>([&](int i) { return load(tile.sums + (first + i) * W); }),
               [&](int i, const V& one) { store(self.candidate(items[i]), one); });
@@ -367,7 +366,7 @@ struct ResetBeforeStep {
 
   static void finish(const void* context, const Tile& tile) {
     const auto& self = *static_cast<const ResetBeforeStep*>(context);
-    for_items(tile, [&](auto type, const Item* items, int first) {
+    for_items(tile, [&](auto type, const Item* items, int64_t first) {
       using T = typename decltype(type)::type;
       T h_parts[kPlain];
 #pragma GCC unroll 8
@@ -398,7 +397,7 @@ struct ResetBeforeStep {
 
   static void finish_reset(const void* context, const Tile& tile) {
     const CellStep<Cell>& self = *static_cast<const CellStep<Cell>*>(context);
-    for_items(tile, [&](auto type, const Item* items, int first) {
+    for_items(tile, [&](auto type, const Item* items, int64_t first) {
       using T = typename decltype(type)::type;
       T x_parts[kPlain];
       T h_parts[kPlain];
@@ -485,8 +484,7 @@ float largest_lane(V v) {
   store(lanes, v);
   float most = lanes[0];
   for (int i = 1; i < W; ++i) {
-    // A NaN must come through: it compares false with everything.
-    if (!(most >= lanes[i])) most = lanes[i];
+    if (lanes[i] > most) most = lanes[i];
   }
   return most;
 }
@@ -530,7 +528,7 @@ void scan(const LayerWeights& weights, const float* pre_activations, float* gate
   }
 }
 
-float log_sum_exp(const float* row, int64_t vectors) {
+double log_sum_exp(const float* row, int64_t vectors) {
   V most = load(row);
   for (int64_t v = 1; v < vectors; ++v) most = max(most, load(row + v * W));
   const float shift = largest_lane(most);
@@ -540,7 +538,7 @@ float log_sum_exp(const float* row, int64_t vectors) {
     store(lanes, exp_nonpositive(load(row + v * W) - V::set(shift)));
     for (int i = 0; i < W; ++i) total += lanes[i];
   }
-  return static_cast<float>(shift + log(total));
+  return shift + log(total);
 }
 
 // ---- Activations by themselves

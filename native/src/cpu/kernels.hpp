@@ -53,7 +53,7 @@ struct Step {
   float* const* y;        // [rows] results of H, or null
   float* reset;           // [rows, padded] reset * h; null unless the cell resets before
   const float* scan;      // [rows, scans, 2, padded] gates and complements; null without scans
-  float* scratch;         // [rows, width + kWaitingGroups, W], a thread's own
+  float* scratch;         // [rows, width, W], a thread's own; with reset before + kWaitingGroups
   bool downwards;         // the direction in which the groups are swept: turn it at every step
 };
 
@@ -78,8 +78,9 @@ struct Kernels {
   // Turns a row of scan pre-activations [groups][scans][W] into cumulative softmax gates and
   // complements [scans][2][padded].
   void (*scan)(const LayerWeights&, const float* pre_activations, float* gates);
-  // log of the sum of the exponentials of a row; lanes past its end hold -inf.
-  float (*log_sum_exp)(const float* row, int64_t vectors);
+  // log of the sum of the exponentials of a row; lanes past its end hold -inf. In double: what is
+  // left when it is taken from a large logit may be small.
+  double (*log_sum_exp)(const float* row, int64_t vectors);
 
   // The activations by themselves, for tests: n is a multiple of W.
   void (*sigmoid)(const float* x, float* value, float* complement, int64_t n);

@@ -4,9 +4,13 @@
 #include <cstddef>
 #include <cstdint>
 
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
+
 namespace gatefuse::cpu {
 
-// How many processors this process may use: its affinity mask and its container's CPU limit, at
+// How many processors this thread may use: its affinity mask and its container's CPU limit, at
 // least 1.
 int usable_processors();
 
@@ -15,5 +19,20 @@ int64_t usable_memory();
 
 // The processor's own name, as the system reports it, zero-terminated and cut at capacity.
 void device_name(char* name, size_t capacity);
+
+// While it lives, the thread rounds to nearest, keeps subnormal numbers and takes no floating-point
+// traps, whatever other code has set: results must not depend on it.
+class StandardFloatingPoint {
+ public:
+#if defined(__x86_64__)
+  StandardFloatingPoint() : before_(_mm_getcsr()) { _mm_setcsr(0x1f80); }
+  ~StandardFloatingPoint() { _mm_setcsr(before_); }
+
+ private:
+  unsigned before_;
+#else
+  StandardFloatingPoint() {}
+#endif
+};
 
 }  // namespace gatefuse::cpu

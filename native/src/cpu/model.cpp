@@ -5,6 +5,8 @@
 #include <limits>
 #include <string>
 
+#include "cpu/machine.hpp"
+
 namespace gatefuse::cpu {
 namespace {
 
@@ -63,16 +65,19 @@ const Kernels& find_kernels(int32_t instruction_set) {
     if (instruction_set == GF_ISA_AUTO || instruction_set == set) return *kernels_of(set);
     names += std::string(names.empty() ? "" : ", ") + kernels_of(set)->name;
   }
+  if (instruction_set != GF_ISA_GENERIC && instruction_set != GF_ISA_BASELINE &&
+      instruction_set != GF_ISA_AVX2 && instruction_set != GF_ISA_AVX512) {
+    throw Error(GF_INVALID_ARGUMENT, "instruction_set: expected a GF_ISA_ value, got %d",
+                instruction_set);
+  }
   const Kernels* asked = kernels_of(instruction_set);
   throw Error(GF_BACKEND_UNAVAILABLE, "instruction set %s: expected one that runs here (%s)",
               asked != nullptr ? asked->name : "that this build does not hold", names.c_str());
 }
 
 Model::Model(const gf_spec* spec, const gf_model_options* options)
-    : spec_(spec),
-      kernels_(&find_kernels(options->instruction_set)),
-      layers_(spec_.slots()),
-      given_(spec_.tensor_count()) {
+    : spec_(spec), kernels_(&find_kernels(options->instruction_set)), given_(spec_.tensor_count()) {
+  layers_ = arena_.take<LayerWeights>("layers", spec_.slots());
   for (int64_t slot = 0; slot < spec_.slots(); ++slot) {
     make_layer(layers_[slot], spec_.layer_input(slot / spec_.directions));
   }
@@ -197,34 +202,34 @@ void Model::set_tensor(int32_t index, const float* data, int64_t count) {
 void Model::finish() {
   const std::lock_guard<std::mutex> lock(finishing_);
   if (finished_) return;
+  const StandardFloatingPoint standard;
   for (int32_t index = 0; index < spec_.tensor_count(); ++index) {
     if (!given_[index] && !spec_.tensor(index).is_bias()) {
       throw Error(GF_INVALID_STATE, "model: expected tensor %d to be set before a session", index);
     }
   }
-  if (spec_.vocabulary > 0) {
+  const int64_t table_row =
+      (layers_[0].input.row() + layers_[0].scan_input.row()) * kernels_->lanes;
+  if (spec_.vocabulary > 0 &&
+      spec_.vocabulary <= kLargestTokenTable / static_cast<int64_t>(sizeof(float)) / table_row) {
     for (int64_t direction = 0; direction < spec_.directions; ++direction) {
-      const LayerWeights& weights = layers_[direction];
-      token_tables_[direction] = project_tokens(weights.input);
-      token_scan_tables_[direction] = project_tokens(weights.scan_input);
+      project_tokens(layers_[direction].input, token_tables_[direction]);
+      project_tokens(layers_[direction].scan_input, token_scan_tables_[direction]);
     }
   }
   finished_ = true;
 }
 
-const float* Model::project_tokens(const Pack& pack) {
+void Model::project_tokens(const Pack& pack, float*& table) {
   const int64_t row = pack.row() * kernels_->lanes;
-  if (row == 0 ||
-      spec_.vocabulary > kLargestTokenTable / static_cast<int64_t>(sizeof(float)) / row) {
-    return nullptr;
-  }
-  float* table = arena_.take<float>("token table", spec_.vocabulary, row);
+  if (row == 0) return;
+  // The table may be there already: then a session failed, and tensors may have changed since.
+  if (table == nullptr) table = arena_.take<float>("token table", spec_.vocabulary, row);
   for (int64_t token = 0; token < spec_.vocabulary; ++token) {
     const float* in = embedding(token);
     float* out = table + token * row;
     kernels_->project(pack, 1, &in, nullptr, &out, 0, pack.groups);
   }
-  return table;
 }
 
 }  // namespace gatefuse::cpu

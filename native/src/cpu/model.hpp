@@ -48,16 +48,16 @@ class Model {
   Place place(int64_t slot, bool recurrent, size_t block);
   void pack_tensor(const Spec::Tensor& tensor, const float* data);
   void pack_head(const Spec::Tensor& tensor, const float* data);
-  const float* project_tokens(const Pack& pack);
+  void project_tokens(const Pack& pack, float*& table);
 
   Spec spec_;
   const Kernels* kernels_;
   Arena arena_;
-  std::vector<LayerWeights> layers_;
+  LayerWeights* layers_ = nullptr;  // [slots]
   Pack head_;
   float* embedding_ = nullptr;
-  const float* token_tables_[2] = {};
-  const float* token_scan_tables_[2] = {};
+  float* token_tables_[2] = {};
+  float* token_scan_tables_[2] = {};
   std::vector<bool> given_;
   std::mutex finishing_;
   bool finished_ = false;

@@ -76,13 +76,12 @@ Session::Session(Model& model, const gf_session_options& options)
   if (spec_.cell->reset_before) reset_ = arena_.take<float>("session reset", max_batch_, padded_);
   order_ = arena_.take<int32_t>("session order", max_batch_);
   lengths_ = arena_.take<int32_t>("session order", max_batch_);
-  counts_ = arena_.take<int32_t>("session order", max_steps_ + 2);
 
+  const int width = layer.input.width + (spec_.cell->reset_before ? kWaitingGroups : 0);
   members_ = arena_.take<Member>("session members", threads_);
   for (int i = 0; i < threads_; ++i) {
     Member& member = members_[i];
-    member.scratch = arena_.take<float>("session scratch", max_batch_,
-                                        layer.input.width + kWaitingGroups, lanes);
+    member.scratch = arena_.take<float>("session scratch", max_batch_, width, lanes);
     const int64_t rows = std::max<int64_t>(chunk_rows_, kHeadRows);
     member.in = arena_.take<const float*>("session rows", rows);
     member.out = arena_.take<float*>("session rows", rows);
@@ -97,7 +96,7 @@ Session::Session(Model& model, const gf_session_options& options)
 void Session::path(char* text, int64_t capacity) const {
   char reason[256] = "";
   if (asked_threads_ > threads_) {
-    std::snprintf(reason, sizeof reason, "%d threads asked, this process may use %d processors",
+    std::snprintf(reason, sizeof reason, "%d threads asked, at most %d can be had here",
                   asked_threads_, threads_);
   } else if (kernels_.instruction_set != find_kernels(GF_ISA_AUTO).instruction_set) {
     std::snprintf(reason, sizeof reason, "instruction set forced; this processor also runs %s",
@@ -119,6 +118,7 @@ void Session::check(const gf_io& io) const {
   in_range("batch", io.batch, 1, max_batch_);
   const bool tokens = spec_.vocabulary > 0;
   needs("x", io.x, !tokens, tokens ? "null (this network takes tokens)" : "[T, B, I] values");
+  needs("stream", io.stream, false, "null on the CPU");
   needs("tokens", io.tokens, tokens, tokens ? "[T, B] tokens" : "null (this network takes x)");
   if (!spec_.cell->cell_state) {
     needs("c0", io.c0, false, "null (this cell has no cell state)");
@@ -152,28 +152,25 @@ void Session::check_tokens(const char* name, const int32_t* tokens, int64_t most
   }
 }
 
-// A stable counting sort, longest first.
+// Longest first, and in the caller's order among equals.
 void Session::sort_rows() {
-  if (io_.lengths == nullptr) {
-    for (int32_t b = 0; b < io_.batch; ++b) {
-      order_[b] = b;
-      lengths_[b] = io_.steps;
-    }
-    return;
+  const auto length = [this](int32_t b) {
+    return io_.lengths == nullptr ? io_.steps : io_.lengths[b];
+  };
+  for (int32_t b = 0; b < io_.batch; ++b) order_[b] = b;
+  if (io_.lengths != nullptr) {
+    std::sort(order_, order_ + io_.batch, [&](int32_t a, int32_t b) {
+      return length(a) != length(b) ? length(a) > length(b) : a < b;
+    });
   }
-  std::fill_n(counts_, io_.steps + 2, 0);
-  for (int32_t b = 0; b < io_.batch; ++b) ++counts_[io_.steps - io_.lengths[b] + 1];
-  for (int32_t t = 1; t <= io_.steps; ++t) counts_[t] += counts_[t - 1];
-  for (int32_t b = 0; b < io_.batch; ++b) {
-    const int32_t at = counts_[io_.steps - io_.lengths[b]]++;
-    order_[at] = b;
-    lengths_[at] = io_.lengths[b];
-  }
+  for (int32_t row = 0; row < io_.batch; ++row) lengths_[row] = length(order_[row]);
 }
 
 int Session::members_for_work() const {
-  const int64_t work = io_.batch * spec_.rows() * (spec_.hidden + spec_.layer_input(0) / 2);
-  const int64_t useful = std::min(work / kWorkPerThread, model_.layer(0).recurrent.groups);
+  const int64_t cells = spec_.rows() * (spec_.hidden + spec_.layer_input(0) / 2);
+  const int64_t head = spec_.outputs * spec_.directions * spec_.hidden;
+  const int64_t parts = std::max<int64_t>(model_.layer(0).input.groups, head > 0 ? io_.batch : 1);
+  const int64_t useful = std::min(io_.batch * (cells + head) / kWorkPerThread, parts);
   return static_cast<int>(std::clamp<int64_t>(useful, 1, threads_));
 }
 
@@ -189,6 +186,7 @@ void Session::forward(const gf_io& io) {
 }
 
 void Session::run(int member, int members) {
+  const StandardFloatingPoint standard;
   Member me = members_[member];
   me.index = member;
   me.count = members;
@@ -434,12 +432,13 @@ void Session::head_rows(const Member& me, const int64_t* places, int count) {
     const int64_t at = places[i];
     if (io_.logits != nullptr) std::copy_n(logits, spec_.outputs, io_.logits + at * spec_.outputs);
     if (io_.log_probs == nullptr && io_.target_log_probs == nullptr) continue;
-    const float scale = kernels_.log_sum_exp(logits, head.row());
+    const double scale = kernels_.log_sum_exp(logits, head.row());
     if (io_.log_probs != nullptr) {
       float* to = io_.log_probs + at * spec_.outputs;
-      for (int64_t o = 0; o < spec_.outputs; ++o) to[o] = logits[o] - scale;
+      for (int64_t o = 0; o < spec_.outputs; ++o) to[o] = static_cast<float>(logits[o] - scale);
     }
-    if (io_.target_log_probs != nullptr) io_.target_log_probs[at] = logits[io_.targets[at]] - scale;
+    if (io_.target_log_probs != nullptr)
+      io_.target_log_probs[at] = static_cast<float>(logits[io_.targets[at]] - scale);
   }
 }
 

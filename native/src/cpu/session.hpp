@@ -79,7 +79,8 @@ class Session final : private Job {
   }
   // The index of (t, row) among the [T, B] or [B, T] places of a caller's tensor.
   int64_t place(int64_t t, int64_t row) const {
-    return io_.layout == GF_BATCH_MAJOR ? order_[row] * io_.steps + t : t * io_.batch + order_[row];
+    return io_.layout == GF_BATCH_MAJOR ? int64_t{order_[row]} * io_.steps + t
+                                        : t * io_.batch + order_[row];
   }
   float* hidden(int64_t slot, int64_t parity) const {
     return h_ + (slot * 2 + parity) * max_batch_ * padded_;
@@ -110,7 +111,6 @@ class Session final : private Job {
   float* reset_ = nullptr;      // [max_batch, padded]
   int32_t* order_ = nullptr;    // [max_batch]: the caller's row at each sorted place
   int32_t* lengths_ = nullptr;  // [max_batch]: sorted, longest first
-  int32_t* counts_ = nullptr;   // [max_steps + 1]: for sorting
   gf_io io_ = {};               // of the call that runs
 };
 

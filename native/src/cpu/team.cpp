@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cpu/team.hpp"
 
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 
 #include <algorithm>
@@ -20,8 +22,10 @@ namespace gatefuse::cpu {
 namespace {
 
 constexpr int kMostWorkers = 255;
-constexpr int kBarrierSpins = 256;  // some 5 us; then others may have the processor
-constexpr int kIdleSpins = 20000;   // some 50 us: the pause between two calls of a busy user
+// A pause takes 40 to 140 cycles. Some microseconds, then others may have the processor.
+constexpr int kBarrierSpins = 256;
+// Up to a millisecond: the time between two calls of a busy user.
+constexpr int kIdleSpins = 20000;
 
 void relax() {
 #if defined(__x86_64__)
@@ -39,8 +43,9 @@ class Worker {
     return state_.compare_exchange_strong(free, kTaken, std::memory_order_acquire);
   }
 
-  void start(Job* job, int member, int members, std::atomic<int>* running) {
+  void start(Job* job, int member, int members, int caller, std::atomic<int>* running) {
     job_ = job;
+    caller_ = caller;
     member_ = member;
     members_ = members;
     running_ = running;
@@ -58,6 +63,7 @@ class Worker {
     for (;;) {
       await_job();
       std::atomic<int>* running = running_;
+      leave(caller_);
       job_->run(member_, members_);
       state_.store(kFree, std::memory_order_release);
       running->fetch_sub(1, std::memory_order_release);  // the last touch of the caller's memory
@@ -75,9 +81,22 @@ class Worker {
     asleep_.store(false);
   }
 
+  // A thread is often woken on the processor of the one that wakes it. The two would share it until
+  // the system spreads them, some milliseconds later: longer than most calls.
+  static void leave(int processor) {
+    cpu_set_t all;
+    if (sched_getcpu() != processor || sched_getaffinity(0, sizeof all, &all) != 0) return;
+    cpu_set_t others = all;
+    CPU_CLR(processor, &others);
+    if (CPU_COUNT(&others) > 0 && sched_setaffinity(0, sizeof others, &others) == 0) {
+      sched_setaffinity(0, sizeof all, &all);
+    }
+  }
+
   std::atomic<int> state_{kFree};
   std::atomic<bool> asleep_{false};
   Job* job_ = nullptr;
+  int caller_ = 0;  // the processor of the thread that calls
   int member_ = 0;
   int members_ = 0;
   std::atomic<int>* running_ = nullptr;
@@ -95,25 +114,36 @@ struct Workers {
 };
 
 Workers& workers() {
-  static Workers& them = *new Workers;
+  static Workers& them = []() -> Workers& {
+    // A forked child has no workers: it begins anew.
+    pthread_atfork(nullptr, nullptr, [] { workers().count = 0; });
+    return *new Workers;
+  }();
   return them;
 }
 
-// Workers leave all signals to the threads of the host program.
+// Workers leave to the threads of the host program all signals but those of their own faults.
+class BlockSignals {
+ public:
+  BlockSignals() {
+    sigset_t all;
+    sigfillset(&all);
+    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP}) sigdelset(&all, fault);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~BlockSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+ private:
+  sigset_t before_;
+};
+
 Worker* start_worker() {
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  Worker* worker = nullptr;
+  const BlockSignals blocked;
   try {
-    worker = new Worker;
+    return new Worker;
   } catch (const std::system_error&) {
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
     throw Error(GF_OUT_OF_MEMORY, "worker thread: the system refused to start one");
   }
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return worker;
 }
 
 int limit() {
@@ -166,7 +196,8 @@ void run(Job& job, Barrier& barrier, int members) {
   }
   barrier.reset(others + 1);
   std::atomic<int> running{others};
-  for (int i = 0; i < others; ++i) taken[i]->start(&job, i + 1, others + 1, &running);
+  const int caller = sched_getcpu();
+  for (int i = 0; i < others; ++i) taken[i]->start(&job, i + 1, others + 1, caller, &running);
   job.run(0, others + 1);
   for (int spin = 0; running.load(std::memory_order_acquire) != 0; ++spin) {
     if (spin < kBarrierSpins) {

@@ -33,9 +33,9 @@ class Job {
   ~Job() = default;
 };
 
-// The worker threads of the process, shared by all sessions so that together they never run more
-// threads than there are processors. A call takes the workers that are free at that moment, and
-// does the rest itself: results do not depend on how many there are. Thread-safe.
+// The worker threads of the process, shared by all sessions, one fewer than there are processors:
+// calls from several threads do not multiply them. A call takes the workers that are free at that
+// moment, and does the rest itself: results do not depend on how many there are. Thread-safe.
 namespace team {
 
 // Makes sure that a call can find workers - 1 others, up to usable_processors() - 1 in all, and
