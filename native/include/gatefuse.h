@@ -220,7 +220,8 @@ enum { GF_TIME_MAJOR = 0, GF_BATCH_MAJOR = 1 };
 /*
  * One call's inputs and outputs. Shapes are for GF_TIME_MAJOR; for GF_BATCH_MAJOR the first two
  * indices T, B of x, tokens, targets, y, logits, log_probs and target_log_probs are B, T instead.
- * All pointers: host memory, owned by the caller, naturally aligned, used only during the call.
+ * All pointers: host memory, owned by the caller, naturally aligned, used only during the call;
+ * nobody may change what they point to meanwhile.
  * Inputs and outputs must not overlap, except that hn may be h0 and cn may be c0.
  *
  * Past a sequence's length inputs are not read, and outputs are 0. The final state is that of the

@@ -528,14 +528,22 @@ void scan(const LayerWeights& weights, const float* pre_activations, float* gate
   }
 }
 
+// So many vectors are summed in float32 before their lanes go into the sum in double.
+constexpr int64_t kSumVectors = 32;
+
 double log_sum_exp(const float* row, int64_t vectors) {
   V most = load(row);
   for (int64_t v = 1; v < vectors; ++v) most = max(most, load(row + v * W));
   const float shift = largest_lane(most);
   double total = 0;
-  for (int64_t v = 0; v < vectors; ++v) {
+  for (int64_t begin = 0; begin < vectors; begin += kSumVectors) {
+    const int64_t end = begin + kSumVectors < vectors ? begin + kSumVectors : vectors;
+    V sum = V::set(0.0f);
+    for (int64_t v = begin; v < end; ++v) {
+      sum = sum + exp_nonpositive(load(row + v * W) - V::set(shift));
+    }
     float lanes[W];
-    store(lanes, exp_nonpositive(load(row + v * W) - V::set(shift)));
+    store(lanes, sum);
     for (int i = 0; i < W; ++i) total += lanes[i];
   }
   return shift + log(total);

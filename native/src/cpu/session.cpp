@@ -76,6 +76,7 @@ Session::Session(Model& model, const gf_session_options& options)
   if (spec_.cell->reset_before) reset_ = arena_.take<float>("session reset", max_batch_, padded_);
   order_ = arena_.take<int32_t>("session order", max_batch_);
   lengths_ = arena_.take<int32_t>("session order", max_batch_);
+  given_lengths_ = arena_.take<int32_t>("session order", max_batch_);
 
   const int width = layer.input.width + (spec_.cell->reset_before ? kWaitingGroups : 0);
   members_ = arena_.take<Member>("session members", threads_);
@@ -130,10 +131,17 @@ void Session::check(const gf_io& io) const {
     needs("target_log_probs", io.target_log_probs, false, "null (this network has no head)");
   }
   if (io.target_log_probs != nullptr) needs("targets", io.targets, true, "[T, B] targets");
-  for (int32_t b = 0; io.lengths != nullptr && b < io.batch; ++b) {
-    if (io.lengths[b] < 1 || io.lengths[b] > io.steps) {
-      throw Error(GF_INVALID_ARGUMENT, "lengths[%d]: expected 1 .. T=%d, got %d", b, io.steps,
-                  io.lengths[b]);
+}
+
+// A copy, so that what has been checked is what is used, whatever another thread may write.
+void Session::take_lengths() {
+  if (io_.lengths == nullptr) return;
+  std::copy_n(io_.lengths, io_.batch, given_lengths_);
+  io_.lengths = given_lengths_;
+  for (int32_t b = 0; b < io_.batch; ++b) {
+    if (given_lengths_[b] < 1 || given_lengths_[b] > io_.steps) {
+      throw Error(GF_INVALID_ARGUMENT, "lengths[%d]: expected 1 .. T=%d, got %d", b, io_.steps,
+                  given_lengths_[b]);
     }
   }
 }
@@ -179,6 +187,7 @@ int Session::members_for_work() const {
 void Session::forward(const gf_io& io) {
   check(io);
   io_ = io;
+  take_lengths();
   sort_rows();
   if (io_.tokens != nullptr) check_tokens("tokens", io_.tokens, spec_.vocabulary);
   if (io_.target_log_probs != nullptr) check_tokens("targets", io_.targets, spec_.outputs);

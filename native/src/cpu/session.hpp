@@ -51,6 +51,7 @@ class Session final : private Job {
 
   void check(const gf_io& io) const;
   void check_tokens(const char* name, const int32_t* tokens, int64_t most) const;
+  void take_lengths();
   void sort_rows();
   int members_for_work() const;
 
@@ -106,12 +107,13 @@ class Session final : private Job {
   float* between_[2] = {};      // [segment, max_batch, D*H]: results of a layer, by turns
   float* projected_ = nullptr;  // [chunk rows, row of LayerWeights::input]
   float* projected_scan_ = nullptr;
-  float* pre_scan_ = nullptr;   // [max_batch, row of LayerWeights::scan_recurrent]
-  float* scan_ = nullptr;       // [max_batch, scans, 2, padded]
-  float* reset_ = nullptr;      // [max_batch, padded]
-  int32_t* order_ = nullptr;    // [max_batch]: the caller's row at each sorted place
-  int32_t* lengths_ = nullptr;  // [max_batch]: sorted, longest first
-  gf_io io_ = {};               // of the call that runs
+  float* pre_scan_ = nullptr;         // [max_batch, row of LayerWeights::scan_recurrent]
+  float* scan_ = nullptr;             // [max_batch, scans, 2, padded]
+  float* reset_ = nullptr;            // [max_batch, padded]
+  int32_t* given_lengths_ = nullptr;  // [max_batch]: the caller's
+  int32_t* order_ = nullptr;          // [max_batch]: the caller's row at each sorted place
+  int32_t* lengths_ = nullptr;        // [max_batch]: sorted, longest first
+  gf_io io_ = {};                     // of the call that runs
 };
 
 }  // namespace gatefuse::cpu

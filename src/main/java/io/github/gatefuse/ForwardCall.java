@@ -20,9 +20,10 @@ import java.nio.IntBuffer;
  *
  * <p>Buffers are direct and of native byte order ({@code
  * ByteBuffer.allocateDirect(n).order(ByteOrder.nativeOrder())}). The values from a buffer's
- * position to its limit, as they are when it is set, are used in place; there may be more than a
- * run needs. Position and limit are not moved. Setting the same buffer again at the same position
- * is free; null removes a buffer. Outputs must not overlap inputs or each other.
+ * position to its limit, as they are when it is set, are used in place; nobody may change them
+ * during a run; there may be more than a run needs. Position and limit are not moved. Setting the
+ * same buffer again at the same position is free; null removes a buffer. Outputs must not overlap
+ * inputs or each other.
  *
  * <p>Past a sequence's length inputs are not read, outputs are 0, and the final state is that of
  * its last valid step; the reverse direction starts at each sequence's own last step.

@@ -3,6 +3,7 @@ package io.github.gatefuse;
 
 import io.github.gatefuse.io.Safetensors;
 import io.github.gatefuse.spi.BackendModel;
+import io.github.gatefuse.spi.BackendSession;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Objects;
@@ -79,7 +80,8 @@ public final class Rnn implements AutoCloseable {
   }
 
   /**
-   * Reads a network from a safetensors file, onto the best backend that runs here.
+   * Reads a network from a safetensors file, onto the best backend that runs here. An embedding or
+   * a head in the file that the network does not have is left out.
    *
    * @param safetensors the file
    * @param spec what the network is
@@ -92,7 +94,7 @@ public final class Rnn implements AutoCloseable {
    */
   public static Rnn load(Path safetensors, RnnSpec spec, String prefix) {
     try (Safetensors file = Safetensors.open(safetensors)) {
-      return create(spec, file.weights(prefix));
+      return create(spec, file.weights(prefix).of(spec));
     }
   }
 
@@ -152,9 +154,16 @@ public final class Rnn implements AutoCloseable {
     }
     boolean made = false;
     try {
-      Session session = new Session(this, options, model.session(options), refused);
-      made = true;
-      return session;
+      BackendSession backendSession = model.session(options);
+      try {
+        Session session = new Session(this, options, backendSession, refused);
+        made = true;
+        return session;
+      } finally {
+        if (!made) {
+          backendSession.close();
+        }
+      }
     } finally {
       if (!made) {
         sessionClosed();

@@ -74,7 +74,8 @@ public final class Weights {
 
     private Builder put(String name, int length, Object data, int[] shape) {
       Objects.requireNonNull(name, "name");
-      long count = IntStream.of(shape).asLongStream().reduce(1, Math::multiplyExact);
+      double exact = IntStream.of(shape).asDoubleStream().reduce(1, (a, b) -> a * b);
+      long count = (long) exact; // beyond 2^53 inexact, and in no array
       if (count != length || IntStream.of(shape).anyMatch(n -> n < 0)) {
         throw new IllegalArgumentException(
             name
@@ -234,6 +235,19 @@ public final class Weights {
                 + known.stream().sorted().toList());
       }
     }
+  }
+
+  /** These without an embedding or head that the network does not have. */
+  Weights of(RnnSpec spec) {
+    Map<String, Tensor> own = new LinkedHashMap<>(tensors);
+    if (spec.vocabulary() == 0) {
+      own.remove(RnnSpec.EMBEDDING);
+    }
+    if (spec.outputs() == 0) {
+      own.remove(RnnSpec.HEAD_WEIGHT);
+      own.remove(RnnSpec.HEAD_BIAS);
+    }
+    return new Weights(Collections.unmodifiableMap(own));
   }
 
   private Tensor tensor(String name) {

@@ -15,6 +15,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.nio.IntBuffer;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
@@ -213,6 +214,16 @@ class RnnApiTest {
         "layers: expected at most 2^31-1 parameter tensors, got 1000000000 layers",
         () -> SPEC.withLayers(1_000_000_000));
     assertRefused("batch: expected at least 1, got 0", () -> session.newState(0));
+  }
+
+  @Test
+  void aFileMayHoldMoreThanTheRecurrentLayers() {
+    Path file = Path.of("models/bytes-ur-lstm-256.safetensors");
+    RnnSpec plain = RnnSpec.of(Cell.LSTM_REFINE, 64, 256);
+    try (Rnn network = Rnn.load(file, plain, "rnn.");
+        Session open = network.session(2, 1)) {
+      assertEquals(2 * 256, open.forward(2, 1, new float[2 * 64]).length);
+    }
   }
 
   // ---- Kinds of buffers

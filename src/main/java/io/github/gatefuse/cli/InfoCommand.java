@@ -97,6 +97,9 @@ final class InfoCommand implements Command {
         Session session = model.session(1, 1)) {
       session.forward(1, 1, new float[1]);
       return session.path();
+    } catch (IllegalArgumentException e) {
+      // The network is sound, so it is a system property that is not.
+      throw new CommandException(e.getMessage());
     }
   }
 

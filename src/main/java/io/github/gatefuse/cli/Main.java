@@ -34,6 +34,8 @@ public final class Main {
   static final int BROKEN_PIPE = 141;
 
   /** Set by the launcher, which alone can ask of standard error only. */
+  private static final int LONGEST_MESSAGE = 2000;
+
   private static final String TERMINAL_PROPERTY = "gatefuse.cli.terminal";
 
   private static final List<Command> COMMANDS = List.of(new ScoreCommand(), new InfoCommand());
@@ -69,7 +71,7 @@ public final class Main {
       return BROKEN_PIPE;
     } catch (RuntimeException | Error e) {
       int code = isRefusal(e) ? REFUSED : DEFECT;
-      err.println("gatefuse: " + message(e).replaceAll("\\s*\\R\\s*", " "));
+      err.println("gatefuse: " + printable(message(e)));
       if (List.of(args).contains("--debug")) {
         e.printStackTrace(err);
       }
@@ -134,6 +136,12 @@ public final class Main {
       };
     }
     return e instanceof CommandException || e instanceof OutOfMemoryError;
+  }
+
+  /** One line of bounded length: what a message quotes from a file must not act on the terminal. */
+  private static String printable(String message) {
+    String line = message.replaceAll("\\s*\\R\\s*", " ").replaceAll("\\p{Cntrl}", "?");
+    return line.length() <= LONGEST_MESSAGE ? line : line.substring(0, LONGEST_MESSAGE) + "...";
   }
 
   private static String message(Throwable e) {

@@ -53,7 +53,7 @@ final class ScoreCommand implements Command {
         Option.value("--cell", "NAME", "the model's cell, where its file does not name it"),
         Option.value("--backend", "NAME", "reference, cpu, cuda or auto (auto)"),
         Option.value("--threads", "N", "use at most N threads (all that the process may use)"),
-        Option.value("--batch", "N", "score up to N lines at a time (64)"),
+        Option.value("--batch", "N", "score up to N lines at a time (256)"),
         Option.value(
             "--max-line",
             "N",

@@ -60,7 +60,7 @@ record ScoreSettings(
             arguments.value("--cell"),
             backend(arguments.value("--backend").orElse(Backend.AUTO.id())),
             arguments.integer("--threads", 1, 1024, 0),
-            arguments.integer("--batch", 1, 4096, 64),
+            arguments.integer("--batch", 1, 4096, 256),
             arguments.integer("--max-line", 1, 1 << 30, 1 << 20),
             arguments.integer("--top", 0, 1_000_000, 10),
             json,

@@ -38,6 +38,7 @@ final class Scorer implements AutoCloseable {
   private final IntBuffer lengths;
   private final FloatBuffer logProbabilities;
   private final ForwardCall call;
+  private State full;
 
   /**
    * Opens a session of the model.
@@ -85,7 +86,7 @@ final class Scorer implements AutoCloseable {
 
   private void scoreBatch(Window window, int[] order, int first, int rows, double[] bits) {
     int longest = window.length(order[first]) + 1;
-    State state = longest > maxSteps ? session.newState(rows) : null;
+    State state = longest > maxSteps ? zeroState(rows) : null;
     for (int start = 0; start < longest; start += maxSteps) {
       // The longest come first, so those that still run are the first rows.
       int running = rows;
@@ -134,6 +135,19 @@ final class Scorer implements AutoCloseable {
       bits -= logProbabilities.get(t * rows + row) / NATS_PER_BIT;
     }
     return bits;
+  }
+
+  /** Most batches are full, and take turns with one state. */
+  private State zeroState(int rows) {
+    if (rows != maxBatch) {
+      return session.newState(rows);
+    }
+    if (full == null) {
+      full = session.newState(rows);
+    } else {
+      full.clear();
+    }
+    return full;
   }
 
   private State firstRows(State state, int rows) {

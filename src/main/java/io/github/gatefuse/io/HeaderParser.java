@@ -236,6 +236,10 @@ final class HeaderParser {
         throw unexpected("no control character in a string");
       } else {
         at++;
+        if (escaped != null && b >= 0 && start == at - 1) {
+          escaped.append((char) b); // what stands between escapes is short: no string for each
+          start = at;
+        }
       }
     }
     throw unexpected("the end of a string");

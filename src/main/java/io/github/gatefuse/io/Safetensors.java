@@ -24,7 +24,7 @@ import java.util.regex.Pattern;
  * <p>The header is checked entirely before anything else is read: it must be strict JSON of the
  * format's structure, no longer than the file or 100 MB, with at most 100,000 entries, and its
  * tensors must fill the rest of the file, each byte once. What a file claims is never allocated;
- * opening takes memory of at most three times the header's bytes plus 32 MiB for the most entries,
+ * opening takes memory of at most six times the header's bytes plus 32 MiB for the most entries,
  * and reading a tensor takes its array and 64 KiB. Files may be larger than 2 GiB.
  *
  * <p>The format: <a
