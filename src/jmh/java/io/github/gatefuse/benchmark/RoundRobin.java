@@ -20,7 +20,9 @@ final class RoundRobin {
   /** A block of calls is timed as one; short calls are too short for the clock. */
   private static final long BLOCK_NANOS = 200_000;
 
-  private static final long IDLE_PROBE_MILLIS = 4;
+  /** The system counts a process's time in ticks of 10 ms: a shorter probe would see nothing. */
+  private static final long IDLE_PROBE_MILLIS = 50;
+
   private static final long IDLE_LIMIT_NANOS = 5_000_000_000L;
 
   private final Effort effort;
