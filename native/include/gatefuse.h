@@ -38,7 +38,7 @@ extern "C" {
 /* ---- Version --------------------------------------------------------------------------------- */
 
 #define GF_VERSION_MAJOR 1
-#define GF_VERSION_MINOR 0
+#define GF_VERSION_MINOR 1
 
 /*
  * The version of this interface that the library was built with: major * 1000 + minor.
@@ -100,6 +100,23 @@ GF_API gf_status gf_backend_load(const char* path);
  */
 GF_API gf_status gf_backend_describe(int32_t backend, char* text, int64_t capacity);
 
+/*
+ * Writes how many devices a backend can use to *count; 1 for the CPU, 0 for one that does not run
+ * here. backend: GF_BACKEND_*. count: not null. Thread-safe. Since 1.1.
+ */
+GF_API gf_status gf_device_count(int32_t backend, int32_t* count);
+
+/*
+ * Host memory that a backend's device reads and writes at full speed and without waiting for a copy
+ * (page-locked for CUDA; plain memory for the CPU). bytes: >= 1. out: not null; receives zeroed
+ * memory aligned to 64 bytes, which the caller owns and ends with gf_host_free of the same backend.
+ * Thread-safe. Since 1.1.
+ */
+GF_API gf_status gf_host_allocate(int32_t backend, int64_t bytes, void** out);
+
+/* Ends memory of gf_host_allocate. null is allowed and does nothing. Since 1.1. */
+GF_API void gf_host_free(int32_t backend, void* memory);
+
 /* ---- Network --------------------------------------------------------------------------------- */
 
 /* The cells, by the names and row blocks of their parameters (a trailing / : H / chunk rows). */
@@ -152,10 +169,24 @@ GF_API gf_status gf_tensor_shape(const gf_spec* spec, int32_t index, int64_t* ro
 
 typedef struct gf_model gf_model;
 
+/*
+ * What the operands of matrix products (weights, inputs and hidden states) are rounded to. Sums,
+ * biases, pointwise mathematics, cell states and hidden states as they are carried and given out
+ * are float32 in each. The CPU backend has GF_FLOAT32 only.
+ */
+enum {
+  GF_FLOAT32 = 0,  /* float32: nothing is rounded */
+  GF_TF32 = 1,     /* 10 bits of fraction, exponent of float32 (round to nearest, ties away) */
+  GF_BFLOAT16 = 2, /* 7 bits of fraction, exponent of float32 (ties to even) */
+  GF_FLOAT16 = 3   /* IEEE binary16 (ties to even): weights beyond 65504 become infinite */
+};
+
 typedef struct gf_model_options {
   uint32_t struct_size;    /* sizeof(gf_model_options) */
   int32_t backend;         /* GF_BACKEND_*; 0: GF_BACKEND_CPU */
   int32_t instruction_set; /* GF_ISA_*, of the CPU backend */
+  int32_t precision;       /* since 1.1: GF_FLOAT32 .. GF_FLOAT16 */
+  int32_t device;          /* since 1.1: 0 .. gf_device_count - 1 */
 } gf_model_options;
 
 /*
@@ -184,12 +215,24 @@ GF_API void gf_model_destroy(gf_model* model);
 
 typedef struct gf_session gf_session;
 
+/* How the CUDA backend gets h of one step to all units of the next. All give results within the
+   same contract; the bits of two tiers may differ. */
+enum {
+  GF_TIER_AUTO = 0,        /* the fastest that fits the network and the device */
+  GF_TIER_ALTERNATING = 1, /* a product and a pointwise kernel for each step: any size */
+  GF_TIER_SLICE = 2,       /* one block for each slice of the batch: small H */
+  GF_TIER_CLUSTER = 3, /* a cluster of blocks for each slice: compute capability 9.0 and later */
+  GF_TIER_GRID = 4     /* the whole device for each slice */
+};
+
 typedef struct gf_session_options {
   uint32_t struct_size; /* sizeof(gf_session_options) */
   int32_t max_steps;    /* largest T, >= 1 */
   int32_t max_batch;    /* largest B, >= 1 */
   int32_t threads;      /* most threads of the CPU backend, the caller's included; 0: as many as
                            the process may use (affinity mask and container limit) */
+  int32_t tier;         /* since 1.1: GF_TIER_*, of the CUDA backend. One that does not fit is an
+                           error that says why */
 } gf_session_options;
 
 /*
@@ -205,8 +248,8 @@ GF_API int64_t gf_session_bytes(const gf_session* session);
 
 /*
  * Writes how the session runs, as lines "key=value" (backend, device, instruction_set, precision,
- * threads, reason), zero-terminated, at most capacity bytes; longer text is cut.
- * text: [capacity], host, not null.
+ * threads, reason; of CUDA also tier and what belongs to it), zero-terminated, at most capacity
+ * bytes; longer text is cut. text: [capacity], host, not null.
  */
 GF_API gf_status gf_session_path(const gf_session* session, char* text, int64_t capacity);
 
@@ -217,11 +260,24 @@ GF_API void gf_session_destroy(gf_session* session);
 
 enum { GF_TIME_MAJOR = 0, GF_BATCH_MAJOR = 1 };
 
+/* Where the buffers of a call lie. */
+enum {
+  GF_HOST = 0,  /* host memory: pageable, or page-locked (gf_host_allocate) */
+  GF_DEVICE = 1 /* memory of the model's device */
+};
+
+/* When the outputs of a call are complete. */
+enum {
+  GF_ON_RETURN = 0, /* when the call returns */
+  GF_ON_STREAM = 1  /* when the work that the call put on its stream is done; see gf_forward */
+};
+
 /*
  * One call's inputs and outputs. Shapes are for GF_TIME_MAJOR; for GF_BATCH_MAJOR the first two
  * indices T, B of x, tokens, targets, y, logits, log_probs and target_log_probs are B, T instead.
- * All pointers: host memory, owned by the caller, naturally aligned, used only during the call;
- * nobody may change what they point to meanwhile.
+ * All pointers: memory of the kind that `memory` says, owned by the caller, naturally aligned, used
+ * until the call is complete; nobody may change what they point to meanwhile. `lengths` is always
+ * host memory and is read before the call returns.
  * Inputs and outputs must not overlap, except that hn may be h0 and cn may be c0.
  *
  * Past a sequence's length inputs are not read, and outputs are 0. The final state is that of the
@@ -244,12 +300,22 @@ typedef struct gf_io {
   float* logits;           /* [T, B, O], head.weight . y + head.bias; may be null; needs O > 0 */
   float* log_probs;        /* [T, B, O], log-softmax of the logits; may be null; needs O > 0 */
   float* target_log_probs; /* [T, B], log of the target's probability; may be null; needs O > 0 */
-  void* stream;            /* CUDA stream (cudaStream_t) of the CUDA backend; null on the CPU */
+  void* stream;            /* CUDA stream (cudaStream_t) of the CUDA backend, null for the default
+                              one of the session; null on the CPU */
+  int32_t memory;          /* since 1.1: GF_HOST or, of the CUDA backend, GF_DEVICE */
+  int32_t completion;      /* since 1.1: GF_ON_RETURN or, of the CUDA backend, GF_ON_STREAM */
 } gf_io;
 
 /*
  * Runs T steps of all layers. session, io: not null. Allocates nothing.
  * On the CPU the outputs are complete on return.
+ *
+ * With GF_ON_STREAM (CUDA) the call puts its work on the stream and returns. The outputs are
+ * complete, and the inputs no longer read, once the stream has come that far; what goes wrong in
+ * the meantime is told by the next call of this session or by gf_session_synchronize. Tokens and
+ * targets in device memory are not checked: one out of range is reported in the same way, and its
+ * outputs are NaN. Host buffers must be page-locked. Calls of one session follow one another
+ * whatever their streams are.
  *
  * Promises of one path (backend, instruction set, precision): the same bits from run to run, for
  * every number of threads; a sequence gives the same bits whatever else is in its batch, ragged or
@@ -257,6 +323,12 @@ typedef struct gf_io {
  * (one direction).
  */
 GF_API gf_status gf_forward(gf_session* session, const gf_io* io);
+
+/*
+ * Waits until all calls of the session are complete and tells what went wrong in them. session: not
+ * null. On the CPU there is never anything to wait for. Since 1.1.
+ */
+GF_API gf_status gf_session_synchronize(gf_session* session);
 
 #ifdef __cplusplus
 }

@@ -56,6 +56,14 @@ const gf_backend_table* backend_table(int32_t backend) {
   return cuda_table.load();
 }
 
+const gf_backend_table* loaded_table(int32_t backend) {
+  const gf_backend_table* table = backend_table(backend);
+  if (table == nullptr) {
+    throw Error(GF_BACKEND_UNAVAILABLE, "CUDA backend: no backend library has been loaded");
+  }
+  return table;
+}
+
 void write_text(char* text, int64_t capacity, const char* from) {
   std::snprintf(text, static_cast<size_t>(capacity), "%s", from);
 }
@@ -132,6 +140,31 @@ gf_status gf_backend_describe(int32_t backend, char* text, int64_t capacity) {
   });
 }
 
+gf_status gf_device_count(int32_t backend, int32_t* count) {
+  return call([&] {
+    not_null(count, "count");
+    const gf_backend_table* table = backend_table(backend);
+    *count = table == nullptr ? 0 : table->device_count();
+  });
+}
+
+gf_status gf_host_allocate(int32_t backend, int64_t bytes, void** out) {
+  return call([&] {
+    not_null(out, "out");
+    if (bytes < 1) {
+      throw Error(GF_INVALID_ARGUMENT, "bytes: expected at least 1, got %lld",
+                  static_cast<long long>(bytes));
+    }
+    gf_message message = {};
+    check(loaded_table(backend)->host_allocate(bytes, out, &message), message);
+  });
+}
+
+void gf_host_free(int32_t backend, void* memory) {
+  if (memory == nullptr) return;
+  call([&] { loaded_table(backend)->host_free(memory); });
+}
+
 gf_status gf_tensor_count(const gf_spec* spec, int32_t* count) {
   return call([&] {
     not_null(count, "count");
@@ -155,10 +188,7 @@ gf_status gf_model_create(const gf_spec* spec, const gf_model_options* options, 
     gf_model_options given = {};
     given.struct_size = sizeof given;
     if (options != nullptr) given = read_struct(options, "options");
-    const gf_backend_table* table = backend_table(given.backend);
-    if (table == nullptr) {
-      throw Error(GF_BACKEND_UNAVAILABLE, "CUDA backend: no backend library has been loaded");
-    }
+    const gf_backend_table* table = loaded_table(given.backend);
     gf_model* model = new gf_model{table, nullptr};
     gf_message message = {};
     const gf_status status = table->model_create(spec, &given, &model->handle, &message);
@@ -233,5 +263,13 @@ gf_status gf_forward(gf_session* session, const gf_io* io) {
     gf_message message;
     message.text[0] = '\0';
     check(session->model->backend->forward(session->handle, &given, &message), message);
+  });
+}
+
+gf_status gf_session_synchronize(gf_session* session) {
+  return call([&] {
+    not_null(session, "session");
+    gf_message message = {};
+    check(session->model->backend->session_synchronize(session->handle, &message), message);
   });
 }

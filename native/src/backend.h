@@ -15,7 +15,7 @@
 extern "C" {
 #endif
 
-#define GF_BACKEND_TABLE_VERSION 1
+#define GF_BACKEND_TABLE_VERSION 2
 
 typedef struct gf_message {
   char text[512]; /* zero-terminated */
@@ -27,6 +27,9 @@ typedef struct gf_backend_table {
 
   /* Lines "key=value" into text [capacity], zero-terminated, cut where too long. */
   void (*describe)(char* text, int64_t capacity);
+  int32_t (*device_count)(void);
+  gf_status (*host_allocate)(int64_t bytes, void** out, gf_message* message);
+  void (*host_free)(void* memory);
 
   gf_status (*model_create)(const gf_spec* spec, const gf_model_options* options, void** model,
                             gf_message* message);
@@ -42,6 +45,7 @@ typedef struct gf_backend_table {
   void (*session_destroy)(void* session);
 
   gf_status (*forward)(void* session, const gf_io* io, gf_message* message);
+  gf_status (*session_synchronize)(void* session, gf_message* message);
 } gf_backend_table;
 
 /* The one symbol of a backend library: gatefuse_backend_table(GF_BACKEND_TABLE_VERSION) gives its

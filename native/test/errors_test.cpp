@@ -162,28 +162,36 @@ void check_tensor_shapes() {
 void check_model_options() {
   const gf_spec spec = make_spec(GF_LSTM, 4, 8);
   gf_model* model = untouched<gf_model>();
-  gf_model_options options = {sizeof options, 0, 0};
+  gf_model_options options = {sizeof options, 0, 0, 0, 0};
   options.struct_size = 1;
   EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_model_create(&spec, &options, &model),
                "options.struct_size: expected", "got 1");
-  options = {sizeof options, 99, 0};
+  options = {sizeof options, 99, 0, 0, 0};
   EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_model_create(&spec, &options, &model),
                "backend: expected 1 (CPU) or 2 (CUDA), got 99");
-  options = {sizeof options, GF_BACKEND_CUDA, 0};
+  options = {sizeof options, GF_BACKEND_CUDA, 0, 0, 0};
   EXPECT_ERROR(GF_BACKEND_UNAVAILABLE, gf_model_create(&spec, &options, &model), "CUDA",
                "no backend library has been loaded");
   for (const int32_t set : {-1, 3, 16}) {
-    options = {sizeof options, GF_BACKEND_CPU, set};
+    options = {sizeof options, GF_BACKEND_CPU, set, 0, 0};
     EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_model_create(&spec, &options, &model),
                  "instruction_set: expected a GF_ISA_ value", "got");
   }
   for (const int32_t set : {GF_ISA_GENERIC, GF_ISA_BASELINE, GF_ISA_AVX2, GF_ISA_AVX512}) {
     if ((gf_cpu_instruction_sets() & set) != 0) continue;
-    options = {sizeof options, GF_BACKEND_CPU, set};
+    options = {sizeof options, GF_BACKEND_CPU, set, 0, 0};
     EXPECT_ERROR(GF_BACKEND_UNAVAILABLE, gf_model_create(&spec, &options, &model),
                  "instruction set", "expected one that runs here",
                  set_name(instruction_sets().back()));
   }
+  for (const int precision : std::vector<int>{GF_TF32, GF_BFLOAT16, GF_FLOAT16, 77, -1}) {
+    options = {sizeof options, GF_BACKEND_CPU, 0, precision, 0};
+    EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_model_create(&spec, &options, &model),
+                 "precision: expected GF_FLOAT32 on the CPU, got");
+  }
+  options = {sizeof options, GF_BACKEND_CPU, 0, 0, 1};
+  EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_model_create(&spec, &options, &model),
+               "device: expected 0 on the CPU, got 1");
   CHECK(model == untouched<gf_model>());
 }
 
@@ -218,7 +226,7 @@ void check_set_tensor() {
                  "tensor 0: expected 32 x 4 = 128 values, got " + std::to_string(count));
   }
   // A session needs all weights; biases may be missing.
-  gf_session_options options = {sizeof options, 2, 2, 1};
+  gf_session_options options = {sizeof options, 2, 2, 1, 0};
   gf_session* session = untouched<gf_session>();
   CHECK_EQ(gf_model_set_tensor(model, 0, data.data(), 128), GF_OK);
   EXPECT_ERROR(GF_INVALID_STATE, gf_session_create(model, &options, &session), "tensor 1");
@@ -242,7 +250,7 @@ void check_set_tensor() {
 void check_session_options() {
   const Network network(make_spec(GF_LSTM, 4, 8), 1);
   gf_session* session = untouched<gf_session>();
-  gf_session_options good = {sizeof good, 2, 2, 1};
+  gf_session_options good = {sizeof good, 2, 2, 1, 0};
   EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_session_create(nullptr, &good, &session), "model", "null");
   EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_session_create(network.model, nullptr, &session), "options",
                "null");
@@ -252,14 +260,15 @@ void check_session_options() {
     gf_session_options options;
     std::string part;
   } cases[] = {
-      {{0, 2, 2, 1}, "options.struct_size: expected"},
-      {{1u << 20, 2, 2, 1}, "options.struct_size: expected"},
-      {{sizeof good, 0, 2, 1}, "max_steps: expected 1 .. 2147483647, got 0"},
-      {{sizeof good, -1, 2, 1}, "max_steps: expected 1 .. 2147483647, got -1"},
-      {{sizeof good, 2, 0, 1}, "max_batch: expected 1 .. 2147483647, got 0"},
-      {{sizeof good, 2, INT32_MIN, 1}, "max_batch: expected 1 .. 2147483647, got -2147483648"},
-      {{sizeof good, 2, 2, -1}, "threads: expected 0 .. 2147483647, got -1"},
-      {{offsetof(gf_session_options, max_batch), 2, 2, 1}, "max_batch: expected"},
+      {{0, 2, 2, 1, 0}, "options.struct_size: expected"},
+      {{1u << 20, 2, 2, 1, 0}, "options.struct_size: expected"},
+      {{sizeof good, 0, 2, 1, 0}, "max_steps: expected 1 .. 2147483647, got 0"},
+      {{sizeof good, -1, 2, 1, 0}, "max_steps: expected 1 .. 2147483647, got -1"},
+      {{sizeof good, 2, 0, 1, 0}, "max_batch: expected 1 .. 2147483647, got 0"},
+      {{sizeof good, 2, INT32_MIN, 1, 0}, "max_batch: expected 1 .. 2147483647, got -2147483648"},
+      {{sizeof good, 2, 2, -1, 0}, "threads: expected 0 .. 2147483647, got -1"},
+      {{sizeof good, 2, 2, 1, GF_TIER_SLICE}, "tier: expected GF_TIER_AUTO on the CPU"},
+      {{offsetof(gf_session_options, max_batch), 2, 2, 1, 0}, "max_batch: expected"},
   };
   for (const auto& one : cases) {
     EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_session_create(network.model, &one.options, &session),
@@ -281,7 +290,7 @@ void check_session_memory() {
   spec.vocabulary = 5;
   const Network first(spec, 1), second(spec, 2);
   gf_session* session = untouched<gf_session>();
-  const gf_session_options huge = {sizeof huge, INT32_MAX, INT32_MAX, 1};
+  const gf_session_options huge = {sizeof huge, INT32_MAX, INT32_MAX, 1, 0};
   EXPECT_ERROR(GF_OUT_OF_MEMORY, gf_session_create(first.model, &huge, &session), "session state",
                "more than an address space");
   CHECK(session == untouched<gf_session>());
@@ -325,7 +334,7 @@ void check_texts() {
   CHECK_EQ(std::string(text, 10), std::string("backend=\0x", 10));
   CHECK_EQ(gf_backend_describe(GF_BACKEND_CPU, text, 1), GF_OK);
   CHECK_EQ(std::string(text, 2), std::string("\0a", 2));
-  CHECK_EQ(gf_version(), 1000);
+  CHECK_EQ(gf_version(), 1001);
 }
 
 // ---- Forward ----------------------------------------------------------------------------------
@@ -424,6 +433,12 @@ void check_forward_values() {
   spoil(good.call.targets, 3 * 3 + 2, 7, "targets[t=3, b=2]: expected 0 .. 6, got 7", __LINE__);
   spoil(good.call.targets, 0, INT32_MIN, "targets[t=0, b=0]: expected 0 .. 6, got -2147483648",
         __LINE__);
+  good.io.memory = GF_DEVICE;
+  EXPECT_ERROR(GF_INVALID_ARGUMENT, good.run(), "memory: expected GF_HOST on the CPU");
+  good.io.memory = GF_HOST;
+  good.io.completion = GF_ON_STREAM;
+  EXPECT_ERROR(GF_INVALID_ARGUMENT, good.run(), "completion: expected GF_ON_RETURN on the CPU");
+  good.io.completion = GF_ON_RETURN;
   good.io.layout = GF_BATCH_MAJOR;
   spoil(good.call.tokens, 1 * 5 + 2, 11, "tokens[t=2, b=1]: expected 0 .. 10, got 11", __LINE__);
   // Targets that nobody asks for are not looked at.
@@ -459,11 +474,38 @@ void check_backend_load() {
   EXPECT_ERROR(GF_BACKEND_UNAVAILABLE, gf_backend_load(GATEFUSE_LIBRARY),
                "expected it to export gatefuse_backend_table");
   EXPECT_ERROR(GF_BACKEND_UNAVAILABLE, gf_backend_load(FAKE_OTHER_VERSION),
-               "expected table version 1 of backend 2, got 77 of 2");
+               "expected table version 2 of backend 2, got 77 of 2");
   EXPECT_ERROR(GF_BACKEND_UNAVAILABLE, gf_backend_load(FAKE_UNAVAILABLE), "fake: no device");
   char text[256] = "";
   CHECK_EQ(gf_backend_describe(GF_BACKEND_CUDA, text, sizeof text), GF_OK);
   CHECK(std::string(text).find("available=0\n") == 0);
+  int32_t devices = 77;
+  CHECK_EQ(gf_device_count(GF_BACKEND_CUDA, &devices), GF_OK);
+  CHECK_EQ(devices, 0);
+  void* memory = nullptr;
+  EXPECT_ERROR(GF_BACKEND_UNAVAILABLE, gf_host_allocate(GF_BACKEND_CUDA, 64, &memory),
+               "no backend library has been loaded");
+}
+
+// What a later backend has, the CPU answers or refuses in its own way.
+void check_devices_and_memory() {
+  int32_t devices = 0;
+  CHECK_EQ(gf_device_count(GF_BACKEND_CPU, &devices), GF_OK);
+  CHECK_EQ(devices, 1);
+  EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_device_count(GF_BACKEND_CPU, nullptr), "count", "null");
+  EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_device_count(77, &devices), "backend", "got 77");
+  void* memory = nullptr;
+  CHECK_EQ(gf_host_allocate(GF_BACKEND_CPU, 100, &memory), GF_OK);
+  CHECK_EQ(reinterpret_cast<uintptr_t>(memory) % 64, 0u);
+  for (int i = 0; i < 100; ++i) CHECK_EQ(static_cast<char*>(memory)[i], 0);
+  gf_host_free(GF_BACKEND_CPU, memory);
+  gf_host_free(GF_BACKEND_CPU, nullptr);
+  EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_host_allocate(GF_BACKEND_CPU, 0, &memory),
+               "bytes: expected at least 1, got 0");
+  EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_host_allocate(GF_BACKEND_CPU, 1, nullptr), "out", "null");
+  EXPECT_ERROR(GF_OUT_OF_MEMORY, gf_host_allocate(GF_BACKEND_CPU, int64_t{1} << 50, &memory),
+               "could not be had");
+  EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_session_synchronize(nullptr), "session", "null");
 }
 
 // A backend from a library is asked for what it is asked for, and its failures come through.
@@ -471,7 +513,9 @@ void check_loaded_backend() {
   CHECK_EQ(gf_backend_load(FAKE_BACKEND), GF_OK);
   CHECK_EQ(gf_backend_load(FAKE_BACKEND), GF_OK);  // again: the first is kept
   const gf_spec spec = make_spec(GF_LSTM, 4, 8);
-  const gf_model_options options = {sizeof options, GF_BACKEND_CUDA, 0};
+  gf_model_options options = {};
+  options.struct_size = sizeof options;
+  options.backend = GF_BACKEND_CUDA;
   gf_model* model = nullptr;
   CHECK_EQ(gf_model_create(&spec, &options, &model), GF_OK);
   CHECK_EQ(gf_model_bytes(model), 1234);
@@ -479,7 +523,10 @@ void check_loaded_backend() {
   EXPECT_ERROR(GF_CONTEXT_LOST, gf_model_set_tensor(model, 0, &datum, 1),
                "fake: the device is gone");
   gf_session* session = nullptr;
-  gf_session_options size = {sizeof size, 101, 1, 0};
+  gf_session_options size = {};
+  size.struct_size = sizeof size;
+  size.max_steps = 101;
+  size.max_batch = 1;
   EXPECT_ERROR(GF_OUT_OF_MEMORY, gf_session_create(model, &size, &session), "fake: no memory");
   size.max_steps = 100;
   CHECK_EQ(gf_session_create(model, &size, &session), GF_OK);
@@ -492,7 +539,14 @@ void check_loaded_backend() {
   EXPECT_ERROR(GF_BACKEND_FAILED, gf_forward(session, &io), "fake: the kernel failed");
   io.stream = &io;
   CHECK_EQ(gf_forward(session, &io), GF_OK);
+  EXPECT_ERROR(GF_BACKEND_FAILED, gf_session_synchronize(session), "fake: a kernel timed out");
   gf_session_destroy(session);
+  int32_t devices = 0;
+  CHECK_EQ(gf_device_count(GF_BACKEND_CUDA, &devices), GF_OK);
+  CHECK_EQ(devices, 3);
+  void* memory = nullptr;
+  EXPECT_ERROR(GF_OUT_OF_MEMORY, gf_host_allocate(GF_BACKEND_CUDA, 64, &memory),
+               "fake: no page-locked memory");
   CHECK_EQ(gf_backend_describe(GF_BACKEND_CUDA, text, sizeof text), GF_OK);
   CHECK_EQ(std::string(text), "available=1\ndevice=fake\nmodels=1\n");
   gf_model_destroy(model);
@@ -518,6 +572,7 @@ int main() {
   check_forward_pointers();
   check_forward_values();
   check_forward_ages();
+  check_devices_and_memory();
   check_backend_load();
   check_loaded_backend();
   return result();

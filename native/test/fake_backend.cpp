@@ -26,6 +26,13 @@ void describe(char* text, int64_t capacity) {
   std::snprintf(text, static_cast<size_t>(capacity), "available=1\ndevice=fake\nmodels=%d\n",
                 models);
 }
+int32_t device_count() { return 3; }
+gf_status host_allocate(int64_t, void** out, gf_message* message) {
+  *out = nullptr;
+  say(message, "fake: no page-locked memory");
+  return GF_OUT_OF_MEMORY;
+}
+void host_free(void*) {}
 gf_status model_create(const gf_spec*, const gf_model_options*, void** model, gf_message*) {
   ++models;
   *model = &models;
@@ -58,9 +65,15 @@ gf_status forward(void*, const gf_io* io, gf_message* message) {
   return GF_BACKEND_FAILED;
 }
 
+gf_status session_synchronize(void*, gf_message* message) {
+  say(message, "fake: a kernel timed out");
+  return GF_BACKEND_FAILED;
+}
+
 constexpr gf_backend_table kTable = {
-    FAKE_VERSION,  GF_BACKEND_CUDA, describe,      model_create, model_set_tensor, model_bytes,
-    model_destroy, session_create,  session_bytes, session_path, session_destroy,  forward,
+    FAKE_VERSION, GF_BACKEND_CUDA,  describe,    device_count,        host_allocate,  host_free,
+    model_create, model_set_tensor, model_bytes, model_destroy,       session_create, session_bytes,
+    session_path, session_destroy,  forward,     session_synchronize,
 };
 
 }  // namespace

@@ -129,7 +129,7 @@ class Runner {
  public:
   Runner(const Network& network, int max_steps, int max_batch, int threads = 1)
       : spec(network.spec) {
-    const gf_session_options options = {sizeof options, max_steps, max_batch, threads};
+    const gf_session_options options = {sizeof options, max_steps, max_batch, threads, 0};
     CHECK_EQ(gf_session_create(network.model, &options, &session), GF_OK);
   }
   Runner(const Runner&) = delete;

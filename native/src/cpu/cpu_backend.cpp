@@ -2,6 +2,8 @@
 #include "cpu/cpu_backend.hpp"
 
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
 
 #include "cpu/machine.hpp"
 #include "cpu/session.hpp"
@@ -17,6 +19,23 @@ void describe(char* text, int64_t capacity) {
                 "available=1\ndevice=%s\ninstruction_set=%s\nprocessors=%d\n", name,
                 find_kernels(GF_ISA_AUTO).name, usable_processors());
 }
+
+int32_t device_count() { return 1; }
+
+gf_status host_allocate(int64_t bytes, void** out, gf_message* message) {
+  return guard(message, [&] {
+    constexpr int64_t kAlignment = 64;
+    const int64_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
+    void* memory = nullptr;
+    if (rounded > usable_memory() || posix_memalign(&memory, kAlignment, rounded) != 0) {
+      throw Error(GF_OUT_OF_MEMORY, "host memory: %lld bytes could not be had",
+                  static_cast<long long>(bytes));
+    }
+    *out = std::memset(memory, 0, rounded);
+  });
+}
+
+void host_free(void* memory) { std::free(memory); }
 
 gf_status model_create(const gf_spec* spec, const gf_model_options* options, void** model,
                        gf_message* message) {
@@ -49,10 +68,15 @@ gf_status forward(void* session, const gf_io* io, gf_message* message) {
   return guard(message, [&] { static_cast<Session*>(session)->forward(*io); });
 }
 
+gf_status session_synchronize(void*, gf_message*) { return GF_OK; }
+
 constexpr gf_backend_table kTable = {
     GF_BACKEND_TABLE_VERSION,
     GF_BACKEND_CPU,
     describe,
+    device_count,
+    host_allocate,
+    host_free,
     model_create,
     model_set_tensor,
     model_bytes,
@@ -62,6 +86,7 @@ constexpr gf_backend_table kTable = {
     session_path,
     session_destroy,
     forward,
+    session_synchronize,
 };
 
 }  // namespace

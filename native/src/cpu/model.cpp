@@ -77,6 +77,13 @@ const Kernels& find_kernels(int32_t instruction_set) {
 
 Model::Model(const gf_spec* spec, const gf_model_options* options)
     : spec_(spec), kernels_(&find_kernels(options->instruction_set)), given_(spec_.tensor_count()) {
+  if (options->precision != GF_FLOAT32) {
+    throw Error(GF_INVALID_ARGUMENT, "precision: expected GF_FLOAT32 on the CPU, got %d",
+                options->precision);
+  }
+  if (options->device != 0) {
+    throw Error(GF_INVALID_ARGUMENT, "device: expected 0 on the CPU, got %d", options->device);
+  }
   layers_ = arena_.take<LayerWeights>("layers", spec_.slots());
   for (int64_t slot = 0; slot < spec_.slots(); ++slot) {
     make_layer(layers_[slot], spec_.layer_input(slot / spec_.directions));

@@ -44,6 +44,7 @@ Session::Session(Model& model, const gf_session_options& options)
   in_range("max_steps", options.max_steps, 1, INT32_MAX);
   in_range("max_batch", options.max_batch, 1, INT32_MAX);
   in_range("threads", options.threads, 0, INT32_MAX);
+  if (options.tier != GF_TIER_AUTO) wrong("tier", "GF_TIER_AUTO on the CPU", "another");
   max_steps_ = options.max_steps;
   max_batch_ = options.max_batch;
   asked_threads_ = options.threads;
@@ -115,6 +116,8 @@ void Session::path(char* text, int64_t capacity) const {
 
 void Session::check(const gf_io& io) const {
   in_range("layout", io.layout, GF_TIME_MAJOR, GF_BATCH_MAJOR);
+  if (io.memory != GF_HOST) wrong("memory", "GF_HOST on the CPU", "GF_DEVICE");
+  if (io.completion != GF_ON_RETURN) wrong("completion", "GF_ON_RETURN on the CPU", "GF_ON_STREAM");
   in_range("steps", io.steps, 1, max_steps_);
   in_range("batch", io.batch, 1, max_batch_);
   const bool tokens = spec_.vocabulary > 0;
