@@ -21,7 +21,7 @@ namespace gatefuse {
 namespace {
 
 struct Block {
-  const char* name;
+  const char* name;  // for who reads the cell
   bool chunked = false;
 };
 

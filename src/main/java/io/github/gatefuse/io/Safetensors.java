@@ -30,9 +30,10 @@ import java.util.stream.IntStream;
  * format's structure, no longer than the file or 100 MB, with at most 100,000 entries, and its
  * tensors must fill the rest of the file, each byte once. Files may be larger than 2 GiB.
  *
- * <p>Whatever a file claims, opening it and reading tensors allocates, garbage counted, at most its
- * header's bytes, the arrays and strings that are returned, and 8 MiB: so opening it and reading
- * every F32, F64 and I64 tensor as such takes no more than the file's size and 8 MiB.
+ * <p>Whatever a file claims, opening it and reading each tensor once allocates, garbage counted, at
+ * most its header's bytes, the arrays that are returned, and 8 MiB: no more than the file's size
+ * and 8 MiB where F32, F64 and I64 are read as such. Names and text entries stay in the header's
+ * bytes, and become strings when they are asked for.
  *
  * <p>The format: <a
  * href="https://huggingface.co/docs/safetensors">huggingface.co/docs/safetensors</a>.
@@ -199,7 +200,8 @@ public final class Safetensors implements AutoCloseable {
    * <p>These are the tensors under the prefix that are named like recurrent parameters ({@code
    * weight_ih_l0}, {@code bias_hh_l1_reverse}), without the prefix, and {@value RnnSpec#EMBEDDING},
    * {@value RnnSpec#HEAD_WEIGHT} and {@value RnnSpec#HEAD_BIAS}, which never have one. Other
-   * tensors are left alone. F64 stays float64, all else becomes float32.
+   * tensors are left alone. F64 stays float64, all else becomes float32. Each tensor that is taken
+   * is allocated twice, one after the other: as it is read, and as the weights' own copy.
    *
    * @param prefix what stands before the recurrent parameters' names, such as {@code rnn.}; empty
    *     for nothing
