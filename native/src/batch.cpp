@@ -27,7 +27,7 @@ void in_range(const char* name, int64_t value, int64_t least, int64_t most) {
 
 void check_call(const Spec& spec, const gf_io& io, int64_t max_steps, int64_t max_batch) {
   in_range("layout", io.layout, GF_TIME_MAJOR, GF_BATCH_MAJOR);
-  in_range("memory", io.memory, GF_HOST, GF_DEVICE);
+  in_range("memory", io.memory, GF_MEMORY_HOST, GF_MEMORY_DEVICE);
   in_range("completion", io.completion, GF_ON_RETURN, GF_ON_STREAM);
   in_range("steps", io.steps, 1, max_steps);
   in_range("batch", io.batch, 1, max_batch);

@@ -98,7 +98,7 @@ void Session::path(char* text, int64_t capacity) const {
 
 void Session::check(const gf_io& io) const {
   check_call(spec_, io, max_steps_, max_batch_);
-  if (io.memory != GF_HOST) wrong("memory", "GF_HOST on the CPU", "GF_DEVICE");
+  if (io.memory != GF_MEMORY_HOST) wrong("memory", "GF_MEMORY_HOST on the CPU", "GF_MEMORY_DEVICE");
   if (io.completion != GF_ON_RETURN) wrong("completion", "GF_ON_RETURN on the CPU", "GF_ON_STREAM");
   if (io.stream != nullptr) wrong("stream", "null on the CPU", "a pointer");
 }
