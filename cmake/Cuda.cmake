@@ -7,7 +7,7 @@
 # Sets GATEFUSE_CUDA_FOUND, and gatefuse_cuda_flags for targets with CUDA sources.
 set(GATEFUSE_CUDA AUTO CACHE STRING "The CUDA backend: AUTO or OFF")
 set_property(CACHE GATEFUSE_CUDA PROPERTY STRINGS AUTO OFF)
-set(GATEFUSE_CUDA_ARCHITECTURES 80 90a CACHE STRING "The architectures to compile CUDA sources for")
+set(GATEFUSE_CUDA_ARCHITECTURES 80-real 90a-real CACHE STRING "The architectures to compile CUDA sources for")
 set(GATEFUSE_CUDA_FOUND OFF)
 
 if(GATEFUSE_CUDA STREQUAL "OFF")
@@ -38,15 +38,21 @@ if(NOT CMAKE_CUDA_COMPILER)
   return()
 endif()
 enable_language(CUDA)
+# CMake 3.25 does not know that nvcc knows it.
+if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)
+  set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
+  set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
+endif()
+set(CMAKE_CUDA_STANDARD 20)
+set(CMAKE_CUDA_STANDARD_REQUIRED ON)
 set(CMAKE_CUDA_VISIBILITY_PRESET hidden)
 set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
 
-# As everywhere, what is fused says fma. The dialect is a flag, since CMake before 3.26 knows none
-# after C++17 for nvcc.
+# As everywhere, what is fused says fma.
 add_library(gatefuse_cuda_flags INTERFACE)
 target_include_directories(gatefuse_cuda_flags INTERFACE native/include native/src)
 target_compile_options(gatefuse_cuda_flags INTERFACE
-  -std=c++20 -fmad=false --Werror=all-warnings
+  -fmad=false --Werror=all-warnings
   -Xcompiler=-Wall,-Wextra,-Werror,-ffp-contract=off,-ffile-prefix-map=${PROJECT_SOURCE_DIR}/=)
 target_link_libraries(gatefuse_cuda_flags INTERFACE Threads::Threads)
 set(GATEFUSE_CUDA_FOUND ON)
