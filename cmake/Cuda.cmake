@@ -52,8 +52,11 @@ set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
 add_library(gatefuse_cuda_flags INTERFACE)
 target_include_directories(gatefuse_cuda_flags INTERFACE native/include native/src)
 target_compile_options(gatefuse_cuda_flags INTERFACE
-  -fmad=false --Werror=all-warnings
-  -Xcompiler=-Wall,-Wextra,-Werror,-ffp-contract=off,-ffile-prefix-map=${PROJECT_SOURCE_DIR}/=)
+  "$<$<COMPILE_LANGUAGE:CUDA>:-fmad=false;--Werror=all-warnings>"
+  "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra,-Werror,-ffp-contract=off>"
+  "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-ffile-prefix-map=${PROJECT_SOURCE_DIR}/=>"
+  "$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Werror;-ffp-contract=off>"
+  "$<$<COMPILE_LANGUAGE:CXX>:-ffile-prefix-map=${PROJECT_SOURCE_DIR}/=>")
 target_link_libraries(gatefuse_cuda_flags INTERFACE Threads::Threads)
 set(GATEFUSE_CUDA_FOUND ON)
 set(GATEFUSE_CUDA_SUMMARY "nvcc ${CMAKE_CUDA_COMPILER_VERSION}, for ${GATEFUSE_CUDA_ARCHITECTURES}")
