@@ -140,7 +140,7 @@ std::vector<Shape> chosen_shapes(int cell, const Tier& tier) {
   if (kSanitized) return shapes;
   shapes.push_back({make_spec(cell, 5,
                               tier.id != GF_TIER_SLICE ? 300
-                              : has_scans(cell)        ? 90
+                              : has_scans(cell)        ? 60
                                                        : 128),
                     3, 9, true, true, false});
   return shapes;

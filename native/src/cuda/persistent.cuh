@@ -57,7 +57,8 @@ class PersistentLayer {
   static constexpr int kScans = count_blocks<Cell>(true);
   static constexpr int kBlocks = kPlain + kScans;
   static constexpr int kFragments = (kBlocks + 1) / 2;  // of a group
-  static constexpr int kRegisterSteps = register_steps(kExchange, P::kId, kFragments);
+  static constexpr InstanceLimits kLimits = limits_of(kExchange, P::kId, kPlain, kScans);
+  static constexpr int kRegisterSteps = kLimits.register_steps;
 
   GF_DEVICE explicit PersistentLayer(const PersistentArguments& arguments)
       : a_(arguments),
@@ -195,9 +196,12 @@ class PersistentLayer {
       const int64_t row = int64_t{s - a_.pass.first} * a_.pass.sequences.batch + role_.row[j];
       const float* x = a_.x + row * a_.x_stride;
 #pragma unroll
-      for (int b = 0; b < kBlocks; ++b) {
-        const int64_t at = runs ? packed_row(role_.unit, b) : -1;
-        next_x_[j][b] = at >= 0 ? x[at] : 0.0f;
+      for (int b = 0; b < kPlain; ++b) {
+        next_x_[j][b] = runs ? x[int64_t{role_.unit} * kPlain + b] : 0.0f;
+      }
+#pragma unroll
+      for (int b = kPlain; b < kBlocks; ++b) {
+        next_x_[j][b] = runs && role_.unit < a_.slots ? x[packed_row(role_.unit, b)] : 0.0f;
       }
     }
   }
@@ -361,7 +365,7 @@ class PersistentLayer {
   Fragment* weights_;       // [warps][shared steps][fragments][32]
   float* slots_ = nullptr;  // [scans][kSliceRows][slots] pre-activations
   float* gates_ = nullptr;  // [scans][kSliceRows][2][H] gates and complements
-  Fragment registers_[kRegisterSteps][kFragments];
+  Fragment registers_[kRegisterSteps > 0 ? kRegisterSteps : 1][kFragments];
   float bias_[kBlocks];
   float h_[2] = {};
   float c_[2] = {};
@@ -369,7 +373,7 @@ class PersistentLayer {
 };
 
 template <class Cell, class P, Exchange kExchange>
-__global__ void __launch_bounds__(most_warps(kExchange) * 32, 1)
+__global__ void __launch_bounds__(PersistentLayer<Cell, P, kExchange>::kLimits.most_warps * 32, 1)
     persistent_kernel(const __grid_constant__ PersistentArguments arguments) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 900
   if constexpr (kExchange == Exchange::kCluster) return;  // never launched there

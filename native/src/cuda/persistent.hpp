@@ -64,13 +64,19 @@ PersistentKernel block_kernel(int32_t cell, int32_t precision);
 PersistentKernel cluster_kernel(int32_t cell, int32_t precision);
 PersistentKernel grid_kernel(int32_t cell, int32_t precision);
 
-// The most warps of a block, and the k steps of a warp whose weights stay in registers: together
-// they are what a multiprocessor's registers hold. Without a matrix instruction the sums take more.
-constexpr int most_warps(Exchange exchange) { return exchange == Exchange::kBlock ? 16 : 8; }
-constexpr int register_steps(Exchange exchange, int precision, int fragments) {
-  if (exchange != Exchange::kBlock) return 16;
-  const int steps = precision == GF_FLOAT32 ? 4 : 6;
-  return fragments <= 2 ? steps : steps - 2;
+// What an instance of the kernel takes of a multiprocessor: the most warps of a block, and the k
+// steps of a warp whose weights stay in registers. Without a matrix instruction the sums take more
+// registers, and gates from scans too.
+struct InstanceLimits {
+  int most_warps;
+  int register_steps;
+};
+constexpr InstanceLimits limits_of(Exchange exchange, int precision, int plain_blocks, int scans) {
+  if (exchange != Exchange::kBlock) return {8, 16};
+  const bool wide = plain_blocks + scans > 4;
+  if (precision == GF_FLOAT32) return wide ? InstanceLimits{8, 0} : InstanceLimits{16, 4};
+  if (scans > 0) return {16, wide ? 2 : 4};
+  return {16, 6};
 }
 
 }  // namespace gatefuse::cuda

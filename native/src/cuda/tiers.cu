@@ -64,13 +64,15 @@ PersistentShape shape_of(const Spec& spec, int32_t precision, Exchange exchange,
   shape.groups = divide_up(divide_up(spec.hidden, kGroupUnits), blocks);
   shape.k_steps = divide_up(spec.hidden, operands.step);
   shape.chunks = divide_up(shape.k_steps, kChunkSteps);
-  const int32_t most = most_warps(exchange);
+  const InstanceLimits limits =
+      limits_of(exchange, precision, spec.cell->plain_blocks(), spec.cell->scans());
+  const int32_t most = limits.most_warps;
   if (shape.groups > most) return shape;
   shape.warp_tasks = divide_up(shape.tasks(), most);
   shape.warps = std::max(divide_up(shape.tasks(), shape.warp_tasks), shape.groups);
   const int32_t steps = std::min(kChunkSteps, shape.k_steps) * shape.warp_tasks;
-  shape.shared_steps = std::max(0, steps - std::min(register_steps(exchange, precision, fragments),
-                                                    std::min(kChunkSteps, shape.k_steps)));
+  shape.shared_steps =
+      std::max(0, steps - std::min(limits.register_steps, std::min(kChunkSteps, shape.k_steps)));
   const int64_t units = int64_t{blocks} * shape.groups * kGroupUnits;
   shape.tile_stride = operands.tile_stride(
       static_cast<int32_t>(std::max(units, int64_t{shape.k_steps} * operands.step)));
@@ -157,7 +159,8 @@ class Chooser {
     Candidate best = make(GF_TIER_GRID, Exchange::kGrid, grid_kernel, reason);
     if (best.tier.kernel == nullptr) return best;
     const int32_t groups = divide_up(spec_.hidden, kGroupUnits);
-    for (int32_t each = 1; each <= most_warps(Exchange::kGrid); ++each) {
+    for (int32_t each = 1; each <= limits_of(Exchange::kGrid, precision_, 0, 0).most_warps;
+         ++each) {
       try_blocks(divide_up(groups, each), &best);
     }
     if (!best.fits()) {
