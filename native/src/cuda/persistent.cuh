@@ -107,9 +107,19 @@ class PersistentLayer {
     const int left = a_.shape.tasks() - task(0);
     return left < a_.shape.warp_tasks ? left : a_.shape.warp_tasks;
   }
-  GF_DEVICE int steps_of(int chunk) const {
-    const int left = a_.shape.k_steps - chunk * kChunkSteps;
-    return left < kChunkSteps ? left : kChunkSteps;
+  // The k steps of a warp's task; 0 for one that it has not.
+  GF_DEVICE int steps_of(int i) const {
+    if (i >= tasks_of_warp()) return 0;
+    const int left = a_.shape.k_steps - task(i) % a_.shape.chunks * a_.shape.chunk_steps;
+    return left < a_.shape.chunk_steps ? left : a_.shape.chunk_steps;
+  }
+  // The first k step of a warp's task whose weights are not in registers: these hold what fits of
+  // the first task, then of the second.
+  GF_DEVICE int first_shared_step(int i) const {
+    if (i >= kLimits.register_tasks) return 0;
+    const int before = i == 0 ? 0 : steps_of(0);
+    const int left = kRegisterSteps > before ? kRegisterSteps - before : 0;
+    return left < steps_of(i) ? left : steps_of(i);
   }
 
   // The row of a unit's block in a packed matrix; -1 where there is none. Behind the plain blocks
@@ -127,7 +137,7 @@ class PersistentLayer {
   }
   GF_DEVICE Fragment load_fragment(int task, int step, int fragment) const {
     const int group = task / a_.shape.chunks;
-    const int k_step = task % a_.shape.chunks * kChunkSteps + step;
+    const int k_step = task % a_.shape.chunks * a_.shape.chunk_steps + step;
     const int32_t unit = (role_.rank * a_.shape.groups + group) * kGroupUnits + role_.g;
     return Op::load(weight(unit, 2 * fragment, k_step), weight(unit, 2 * fragment + 1, k_step),
                     role_.t);
@@ -137,21 +147,21 @@ class PersistentLayer {
     return weights_[index * 32 + role_.lane];
   }
 
-  // The first steps of the first task stay in registers, all others in shared memory, each lane's
-  // own.
+  // What is not in registers lies in shared memory, each lane's own.
   GF_DEVICE void load_weights() {
 #pragma unroll
-    for (int step = 0; step < kRegisterSteps; ++step) {
+    for (int r = 0; r < kRegisterSteps; ++r) {
+      const int i = r < steps_of(0) ? 0 : 1;
+      const int step = i == 0 ? r : r - steps_of(0);
 #pragma unroll
       for (int f = 0; f < kFragments; ++f) {
-        const bool there = tasks_of_warp() > 0 && step < steps_of(task(0) % a_.shape.chunks);
-        registers_[step][f] = there ? load_fragment(task(0), step, f) : Fragment{};
+        const bool there = i < kLimits.register_tasks && step < steps_of(i);
+        registers_[r][f] = there ? load_fragment(task(i), step, f) : Fragment{};
       }
     }
     int at = 0;
     for (int i = 0; i < tasks_of_warp(); ++i) {
-      const int steps = steps_of(task(i) % a_.shape.chunks);
-      for (int step = i == 0 ? kRegisterSteps : 0; step < steps; ++step, ++at) {
+      for (int step = first_shared_step(i); step < steps_of(i); ++step, ++at) {
 #pragma unroll
         for (int f = 0; f < kFragments; ++f) {
           shared_fragment(at, f) = load_fragment(task(i), step, f);
@@ -228,52 +238,79 @@ class PersistentLayer {
     if (role_.pointwise) write_output(s);
   }
 
-  // The sums of task i over its chunk of k. `at` counts the steps whose weights are shared.
-  GF_DEVICE GroupSums sum_task(const Storage* tile, int i, int& at) const {
-    typename Op::Sum sums[kFragments] = {};
-    const int chunk = task(i) % a_.shape.chunks;
-    const int steps = steps_of(chunk);
-    const Storage* from = tile + chunk * kChunkSteps * Op::kStep;
-    const auto multiply = [&](int step, auto fragment) {
-      const auto columns =
-          Op::columns(from + step * Op::kStep, a_.shape.tile_stride, role_.g, role_.t);
+  struct TaskSums {
+    typename Op::Sum f[kFragments];
+  };
+
+  // Where the tile of h begins for a warp's task.
+  GF_DEVICE const Storage* tile_of(const Storage* tile, int i) const {
+    return tile + task(i) % a_.shape.chunks * a_.shape.chunk_steps * Op::kStep;
+  }
+  // Adds a k step. weights(f): its fragment f.
+  template <class Weights>
+  GF_DEVICE void multiply(TaskSums& sums, const Storage* tile, int step, Weights weights) const {
+    const auto columns =
+        Op::columns(tile + step * Op::kStep, a_.shape.tile_stride, role_.g, role_.t);
 #pragma unroll
-      for (int f = 0; f < kFragments; ++f) Op::multiply(sums[f], fragment(f), columns);
-    };
-    int step = 0;
-    if (i == 0) {
+    for (int f = 0; f < kFragments; ++f) Op::multiply(sums.f[f], weights(f), columns);
+  }
+
+  // The part of the first two tasks whose weights are in registers.
+  GF_DEVICE void sum_registers(const Storage* tile, TaskSums& first, TaskSums& second) const {
+    const int first_steps = steps_of(0);
+    [[maybe_unused]] const int second_steps = steps_of(1);
 #pragma unroll
-      for (int r = 0; r < kRegisterSteps; ++r) {
-        if (r < steps) multiply(r, [&](int f) { return registers_[r][f]; });
+    for (int r = 0; r < kRegisterSteps; ++r) {
+      const auto weights = [&](int f) { return registers_[r][f]; };
+      if (r < first_steps) {
+        multiply(first, tile_of(tile, 0), r, weights);
+      } else if constexpr (kLimits.register_tasks > 1) {
+        if (r - first_steps < second_steps) {
+          multiply(second, tile_of(tile, 1), r - first_steps, weights);
+        }
       }
-      step = kRegisterSteps;
     }
-    for (; step < steps; ++step, ++at) {
-      multiply(step, [&](int f) { return shared_fragment(at, f); });
+  }
+  // The rest of task i. `at` counts the steps whose weights are shared.
+  GF_DEVICE GroupSums sum_rest(const Storage* tile, int i, TaskSums& sums, int& at) const {
+    for (int step = first_shared_step(i); step < steps_of(i); ++step, ++at) {
+      multiply(sums, tile_of(tile, i), step, [&](int f) { return shared_fragment(at, f); });
     }
     GroupSums result;
 #pragma unroll
-    for (int f = 0; f < kFragments; ++f) Op::finish(sums[f], role_.t, result.r[f]);
+    for (int f = 0; f < kFragments; ++f) Op::finish(sums.f[f], role_.t, result.r[f]);
     return result;
   }
 
   // One chunk: a warp's task is its own group.
   GF_DEVICE GroupSums sum_alone(const Storage* tile) const {
+    TaskSums first = {};
+    TaskSums none = {};
     int at = 0;
-    return sum_task(tile, 0, at);
+    sum_registers(tile, first, none);
+    return sum_rest(tile, 0, first, at);
+  }
+
+  GF_DEVICE void hand_in(int i, const GroupSums& sums) const {
+    float* to = sums_ + task(i) * kTaskSums;
+#pragma unroll
+    for (int f = 0; f < kFragments; ++f) {
+#pragma unroll
+      for (int r = 0; r < 4; ++r) to[(f * 4 + r) * 32 + role_.lane] = sums.r[f][r];
+    }
   }
 
   // Several chunks: all warps of the block share the tasks, and the groups' warps add them up.
   GF_DEVICE GroupSums sum_together(const Storage* tile) const {
+    TaskSums first = {};
+    TaskSums second = {};
     int at = 0;
-    for (int i = 0; i < tasks_of_warp(); ++i) {
-      const GroupSums sums = sum_task(tile, i, at);
-      float* to = sums_ + task(i) * kTaskSums;
-#pragma unroll
-      for (int f = 0; f < kFragments; ++f) {
-#pragma unroll
-        for (int r = 0; r < 4; ++r) to[(f * 4 + r) * 32 + role_.lane] = sums.r[f][r];
-      }
+    sum_registers(tile, first, second);
+    if (tasks_of_warp() > 0) hand_in(0, sum_rest(tile, 0, first, at));
+    if (tasks_of_warp() > 1) hand_in(1, sum_rest(tile, 1, second, at));
+    for (int i = 2; i < tasks_of_warp(); ++i) {
+      TaskSums sums = {};
+      hand_in(i, sum_rest(tile, i, sums, at));
     }
     __syncthreads();
     GroupSums total = {};

@@ -55,6 +55,24 @@ int32_t shared_bytes_of(const PersistentShape& shape, const Spec& spec, Exchange
   return static_cast<int32_t>(std::min<size_t>(bytes, INT32_MAX));
 }
 
+// The chunk that spreads the work of a cluster of 16 blocks most evenly over their warps. Not of
+// the blocks that there are: the bits shall not depend on them.
+int32_t chunk_steps_of(int64_t hidden, int32_t k_steps) {
+  constexpr int kBlocks = 16;
+  constexpr int kLeastChunkSteps = 10;
+  const int32_t groups = divide_up(divide_up(hidden, kGroupUnits), kBlocks);
+  const int32_t warps = limits_of(Exchange::kCluster, GF_FLOAT32, 0, 0).most_warps;
+  int32_t best = kMostChunkSteps;
+  int32_t best_steps = INT32_MAX;
+  if (k_steps <= kMostChunkSteps) return best;
+  for (int32_t chunk = kMostChunkSteps; chunk >= kLeastChunkSteps; --chunk) {
+    const int32_t steps = divide_up(groups * divide_up(k_steps, chunk), warps) * chunk;
+    if (steps < best_steps) best = chunk;
+    best_steps = std::min(best_steps, steps);
+  }
+  return best;
+}
+
 // The shape of a slice over so many blocks; warps = 0 where a block cannot hold its groups.
 PersistentShape shape_of(const Spec& spec, int32_t precision, Exchange exchange, int32_t blocks) {
   const OperandFacts operands = OperandFacts::of(precision);
@@ -63,16 +81,18 @@ PersistentShape shape_of(const Spec& spec, int32_t precision, Exchange exchange,
   shape.blocks = blocks;
   shape.groups = divide_up(divide_up(spec.hidden, kGroupUnits), blocks);
   shape.k_steps = divide_up(spec.hidden, operands.step);
-  shape.chunks = divide_up(shape.k_steps, kChunkSteps);
+  shape.chunk_steps = std::min(shape.k_steps, chunk_steps_of(spec.hidden, shape.k_steps));
+  shape.chunks = divide_up(shape.k_steps, shape.chunk_steps);
   const InstanceLimits limits =
       limits_of(exchange, precision, spec.cell->plain_blocks(), spec.cell->scans());
   const int32_t most = limits.most_warps;
   if (shape.groups > most) return shape;
   shape.warp_tasks = divide_up(shape.tasks(), most);
   shape.warps = std::max(divide_up(shape.tasks(), shape.warp_tasks), shape.groups);
-  const int32_t steps = std::min(kChunkSteps, shape.k_steps) * shape.warp_tasks;
-  shape.shared_steps =
-      std::max(0, steps - std::min(limits.register_steps, std::min(kChunkSteps, shape.k_steps)));
+  const int32_t tasks_in_registers = std::min(limits.register_tasks, shape.warp_tasks);
+  const int32_t in_registers =
+      std::min(limits.register_steps, shape.chunk_steps * tasks_in_registers);
+  shape.shared_steps = shape.warp_tasks * shape.chunk_steps - in_registers;
   const int64_t units = int64_t{blocks} * shape.groups * kGroupUnits;
   shape.tile_stride = operands.tile_stride(
       static_cast<int32_t>(std::max(units, int64_t{shape.k_steps} * operands.step)));
@@ -95,7 +115,7 @@ double step_cycles(const PersistentShape& shape, Exchange exchange, int32_t frag
                    int32_t precision) {
   // A multiprocessor has four schedulers with a matrix unit each.
   const double instruction = precision == GF_FLOAT32 ? 40 : precision == GF_TF32 ? 16 : 8;
-  const double steps = double{1} * shape.warp_tasks * std::min(kChunkSteps, shape.k_steps);
+  const double steps = double{1} * shape.warp_tasks * shape.chunk_steps;
   const double product = divide_up(shape.warps, 4) * steps * fragments * instruction;
   const double shared =
       double{512} * shape.warps * shape.shared_steps * fragments / kSharedBytesPerCycle;
