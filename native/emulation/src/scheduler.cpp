@@ -208,8 +208,10 @@ void Scheduler::release_pollers() {
 }
 
 Thread* Scheduler::next() {
-  if (messages_under_way()) land_messages();
-  if (!failure_.empty()) return nullptr;
+  if (messages_under_way > 0) {
+    land_messages();
+    if (stopped()) return nullptr;
+  }
   if (!pollers_.empty() && (runnable_.empty() || (random_.next() & 255) == 0)) release_pollers();
   if (runnable_.empty()) return nullptr;
   if (mode_ == Mode::random_thread || warp_ == nullptr || warp_->ready == 0) warp_ = choose_warp();
