@@ -12,7 +12,8 @@ function(gatefuse_emulated_sources target)
     file(CONFIGURE OUTPUT ${unit} CONTENT "#include \"${path}\"  // emulated\n")
     target_sources(${target} PRIVATE ${unit})
     set_property(SOURCE ${unit} APPEND PROPERTY OBJECT_DEPENDS ${path})
+    # "#pragma unroll" is nvcc's.
+    set_property(SOURCE ${unit} APPEND PROPERTY COMPILE_OPTIONS -Wno-unknown-pragmas)
   endforeach()
-  # Kernels count lanes and elements in int and unsigned alike, as CUDA's built-in variables ask for.
   target_link_libraries(${target} PRIVATE gatefuse_emulation)
 endfunction()

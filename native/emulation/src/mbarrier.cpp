@@ -212,19 +212,19 @@ void mbarrier_arrive(uint64_t* place, unsigned bytes, Where where) {
 bool mbarrier_try_wait(const uint64_t* place, unsigned parity, Where where) {
   MBarrier* barrier = &find_own(place, "mbarrier.try_wait", where);
   if (parity > 1) fail(where, "mbarrier.try_wait: parity %u", parity);
-  Thread& me = scheduler.current();
+  // It waits for a while only, and may say no at any time.
+  if (scheduler.mode() != Mode::in_order && scheduler.random().one_in(8)) {
+    scheduler.yield("mbarrier.try_wait", where);
+    return false;
+  }
   if ((barrier->phase & 1) == parity) {
     {
       Unwatched unwatched;
-      barrier->waiting.push_back(&me);
+      barrier->waiting.push_back(&scheduler.current());
     }
     scheduler.wait("mbarrier.try_wait", where);
     barrier = &find(place, where);
     if ((barrier->phase & 1) == parity) return false;
-  } else if (scheduler.random().one_in(16)) {
-    // It may say no at any time.
-    scheduler.yield("mbarrier.try_wait", where);
-    return false;
   }
   for (const Past& past : barrier->past_of_last_phase) past->acquire();
   return true;
