@@ -53,10 +53,11 @@ class Pool {
   size_t taken_ = 0;
 };
 
-Pool<Thread> threads;
-Pool<Warp> warps;
-Pool<Block> blocks;
-Pool<Cluster> clusters;
+// Never destroyed: a thread of the process may still end while another launches.
+Pool<Thread>& threads = *new Pool<Thread>;
+Pool<Warp>& warps = *new Pool<Warp>;
+Pool<Block>& blocks = *new Pool<Block>;
+Pool<Cluster>& clusters = *new Pool<Cluster>;
 // What blocks and clusters point into.
 std::vector<Warp*> warp_pointers;
 std::vector<Block*> block_pointers;
@@ -153,7 +154,7 @@ class Wave {
     Block* victim = block_pointers[scheduler.random().below(block_pointers.size())];
     const bool good = scheduler.run(victim, thread_ended);
     // Threads that stand somewhere in the middle are not used again as they are.
-    if (!good) threads.for_each_taken([](Thread& thread) { thread.fiber.abandon(); });
+    if (!good) threads.for_each_taken([](Thread& thread) { thread.fiber.abandon(to_host); });
     return good;
   }
   bool complete() const { return complete_; }

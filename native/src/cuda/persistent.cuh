@@ -412,9 +412,7 @@ class PersistentLayer {
 template <class Cell, class P, Exchange kExchange>
 __global__ void __launch_bounds__(PersistentLayer<Cell, P, kExchange>::kLimits.most_warps * 32, 1)
     persistent_kernel(const __grid_constant__ PersistentArguments arguments) {
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 900
-  if constexpr (kExchange == Exchange::kCluster) return;  // never launched there
-#endif
+  if constexpr (kExchange == Exchange::kCluster && !ptx::kClusters) return;  // never launched there
   PersistentLayer<Cell, P, kExchange> layer(arguments);
   layer.run();
 }
