@@ -210,7 +210,12 @@ bool mbarrier_try_wait(const uint64_t* place, unsigned parity, Where where) {
   MBarrier* barrier = &find_own(place, "mbarrier.try_wait", where);
   if (parity > 1) fail(where, "mbarrier.try_wait: parity %u", parity);
   Thread& me = scheduler.current();
-  if ((barrier->phase & 1) == parity) {
+  if ((barrier->phase & 1) == parity && scheduler.random().one_in(16)) {
+    // It waits for a while only.
+    scheduler.yield("mbarrier.try_wait", where);
+    barrier = &find(place, where);
+    if ((barrier->phase & 1) == parity) return false;
+  } else if ((barrier->phase & 1) == parity) {
     {
       Unwatched unwatched;
       barrier->waiting.push_back(&me);
