@@ -410,6 +410,184 @@ void check_failure_half_way() {
   CHECK(same_bits(placed.result(), expected));
 }
 
+// ---- Waits in vain ------------------------------------------------------------------------------
+
+// A session without patience: now and then blocks wait in vain for one another. That ends the call
+// with a sentence, and the next one is as good as ever.
+void check_waits_in_vain(int tier) {
+  if (!is_emulated()) return;
+  const gf_spec spec = make_spec(GF_LSTM, 4, 33);
+  const Network network(spec, 1, kOptions);
+  const Call call = random_call(spec, 5, 11, true, true, 2);
+  const Result expected = forward(Runner(network, 5, 11, 1, tier), call);
+  bool recovered = false;
+  for (const char* patience : {"0", "1000", "10000", "100000", "1000000"}) {
+    setenv("GATEFUSE_CUDA_PATIENCE_NS", patience, 1);
+    const Runner runner(network, 5, 11, 1, tier);
+    unsetenv("GATEFUSE_CUDA_PATIENCE_NS");
+    bool failed = false;
+    for (int i = 0; i < (recovered ? 5 : 40); ++i) {
+      emulation::set_mode(static_cast<emulation::Mode>(i % emulation::kModes));
+      emulation::set_seed(100 + i);
+      Result actual = make_result(spec, 5, 11);
+      const gf_io io = make_io(call, actual);
+      const gf_status status = gf_forward(runner.session, &io);
+      if (status == GF_OK) {
+        CHECK(same_bits(actual, expected));
+        recovered = recovered || failed;
+        continue;
+      }
+      failed = true;
+      expect_error(status, GF_BACKEND_FAILED, "gf_forward", __FILE__, __LINE__,
+                   {"forward: blocks waited more than ", " s for one another at step ",
+                    "; the outputs are not valid"});
+      CHECK_EQ(emulation::failure(), "");
+      CHECK_EQ(gf_session_synchronize(runner.session), GF_OK);  // told once
+    }
+  }
+  report(recovered, __FILE__, __LINE__, std::string(tier_name(tier)) + ": nothing waited in vain");
+  emulation::set_mode(emulation::Mode::warp_at_a_time);
+}
+
+// ---- A device that is lost ----------------------------------------------------------------------
+
+__global__ void trap_kernel() { __trap(); }
+
+// After a kernel has failed every function says so, none crashes, and all that was made can be
+// ended. The emulation can then be told to forget it, as a new process would.
+void check_lost_device(int completion) {
+  if (!is_emulated()) return;
+  const emulation::Live before = emulation::live();
+  {
+    const gf_spec spec = language_spec();
+    const Network network(spec, 1, kOptions);
+    const Runner runner(network, 5, 3);
+    gf_model* half = nullptr;
+    CHECK_EQ(gf_model_create(&spec, &kOptions, &half), GF_OK);
+    const Call call = random_call(spec, 5, 3, true, true, 2);
+    const PlacedCall placed(spec, call, Place::kPinned);
+    gf_io io = placed.io;
+    io.completion = completion;
+    const CallersStream stream;
+    cudaLaunchConfig_t configuration = {};
+    configuration.gridDim = configuration.blockDim = dim3(1);
+    configuration.stream = stream_of(stream.get());
+    CHECK_EQ(cudaLaunchKernelEx(&configuration, trap_kernel), cudaSuccess);
+    io.stream = stream.get();
+    gf_status status = gf_forward(runner.session, &io);
+    if (status == GF_OK) status = gf_session_synchronize(runner.session);
+    CHECK_EQ(status, GF_CONTEXT_LOST);
+    CHECK(std::string(gf_last_error()).find("__trap") != std::string::npos);
+    CHECK(std::string(gf_last_error()).find("only a new process can use the device again") !=
+          std::string::npos);
+
+    const auto expect_lost = [](gf_status actual, const char* call) {
+      expect_error(actual, GF_CONTEXT_LOST, call, __FILE__, __LINE__,
+                   {"cudaErrorLaunchFailure", "only a new process can use the device again"});
+    };
+    for (int i = 0; i < 2; ++i) {
+      expect_lost(gf_forward(runner.session, &placed.io), "gf_forward");
+      expect_lost(gf_session_synchronize(runner.session), "gf_session_synchronize");
+      expect_lost(gf_model_set_tensor(half, 0, network.tensors[0].data(), 128),
+                  "gf_model_set_tensor");
+      gf_model* model = untouched<gf_model>();
+      expect_lost(gf_model_create(&spec, &kOptions, &model), "gf_model_create");
+      CHECK(model == untouched<gf_model>());
+      gf_session* session = untouched<gf_session>();
+      const gf_session_options options = {sizeof options, 2, 2, 1, 0};
+      expect_lost(gf_session_create(network.model, &options, &session), "gf_session_create");
+      CHECK(session == untouched<gf_session>());
+      void* memory = nullptr;
+      expect_lost(gf_host_allocate(GF_BACKEND_CUDA, 64, &memory), "gf_host_allocate");
+      int32_t devices = 77;
+      CHECK_EQ(gf_device_count(GF_BACKEND_CUDA, &devices), GF_OK);
+      CHECK_EQ(devices, 0);
+      char text[512] = "";
+      CHECK_EQ(gf_backend_describe(GF_BACKEND_CUDA, text, sizeof text), GF_OK);
+      CHECK(std::string(text).find("available=0\nreason=") == 0);
+      CHECK(std::string(text).find("cudaErrorLaunchFailure") != std::string::npos);
+      CHECK(path_of(runner).find("backend=cuda\n") == 0);
+    }
+    gf_model_destroy(half);
+  }
+  const emulation::Live after = emulation::live();
+  CHECK_EQ(after.device_allocations, before.device_allocations);
+  CHECK_EQ(after.host_allocations, before.host_allocations);
+  CHECK_EQ(after.streams, before.streams);
+  CHECK_EQ(after.events, before.events);
+  emulation::reset();
+}
+
+// ---- Allocations that fail ----------------------------------------------------------------------
+
+// Lets the n-th allocation of `make` fail, for every n until it succeeds: each time it is out of
+// memory and leaves everything as it was.
+template <class Make>
+void check_every_allocation(const char* name, int least, Make make) {
+  const emulation::Live before = emulation::live();
+  for (int n = 1;; ++n) {
+    emulation::fail_allocation(n);
+    const gf_status status = make();
+    emulation::fail_allocation(0);
+    std::string where = name;
+    where += ", allocation " + std::to_string(n);
+    if (status == GF_OK) {
+      report(n > least, __FILE__, __LINE__, where + ": fewer than expected");
+      return;
+    }
+    const std::string text = gf_last_error();
+    report(status == GF_OUT_OF_MEMORY && text.find("memory") != std::string::npos, __FILE__,
+           __LINE__, where + ": got " + std::to_string(status) + ", " + text);
+    const emulation::Live after = emulation::live();
+    report(after.device_allocations == before.device_allocations &&
+               after.device_bytes == before.device_bytes &&
+               after.host_allocations == before.host_allocations &&
+               after.streams == before.streams && after.events == before.events,
+           __FILE__, __LINE__, where + ": something is left");
+  }
+}
+
+void check_allocations(int cell, int tier) {
+  if (!is_emulated()) return;
+  gf_spec spec = make_spec(cell, 4, 8, 2, 2);
+  spec.vocabulary = 11;
+  spec.outputs = 7;
+  const emulation::Live before = emulation::live();
+  {
+    const Network good(spec, 1, kOptions);
+    const Call call = random_call(spec, 5, 3, true, true, 2);
+    gf_model* model = nullptr;
+    check_every_allocation("gf_model_create", 15,
+                           [&] { return gf_model_create(&spec, &kOptions, &model); });
+    int32_t index = 0;
+    for (const std::vector<float>& tensor : good.tensors) {
+      check_every_allocation("gf_model_set_tensor", 1, [&] {
+        return gf_model_set_tensor(model, index, tensor.data(),
+                                   static_cast<int64_t>(tensor.size()));
+      });
+      ++index;
+    }
+    const gf_session_options options = {sizeof options, 5, 3, 1, tier};
+    gf_session* session = nullptr;
+    check_every_allocation("gf_session_create", 15,
+                           [&] { return gf_session_create(model, &options, &session); });
+    Result result = make_result(spec, 5, 3);
+    const gf_io io = make_io(call, result);
+    CHECK_EQ(gf_forward(session, &io), GF_OK);
+    CHECK(same_bits(result, forward(Runner(good, 5, 3, 1, tier), call)));
+    gf_session_destroy(session);
+    gf_model_destroy(model);
+    void* memory = nullptr;
+    check_every_allocation("gf_host_allocate", 1,
+                           [&] { return gf_host_allocate(GF_BACKEND_CUDA, 100, &memory); });
+    CHECK_EQ(reinterpret_cast<uintptr_t>(memory) % 64, 0u);
+    for (int i = 0; i < 100; ++i) CHECK_EQ(static_cast<char*>(memory)[i], 0);
+    gf_host_free(GF_BACKEND_CUDA, memory);
+  }
+  CHECK_EQ(emulation::live().device_bytes, before.device_bytes);
+  CHECK_EQ(emulation::live().host_allocations, before.host_allocations);
+}
+
 }  // namespace
 
 int main() {
@@ -430,5 +608,11 @@ int main() {
   check_told_later();
   check_streams();
   check_failure_half_way();
+  for (const int tier : {GF_TIER_CLUSTER, GF_TIER_GRID}) check_waits_in_vain(tier);
+  for (const int completion : {GF_ON_RETURN, GF_ON_STREAM}) check_lost_device(completion);
+  check_allocations(GF_LSTM, GF_TIER_GRID);
+  check_allocations(GF_ONLSTM, GF_TIER_ALTERNATING);
+  check_allocations(GF_GRU_RESET_BEFORE, GF_TIER_ALTERNATING);
+  if (is_emulated()) CHECK(emulation::live().none());
   return result();
 }
