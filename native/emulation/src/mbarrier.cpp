@@ -213,7 +213,7 @@ bool mbarrier_try_wait(const uint64_t* place, unsigned parity, Where where) {
   MBarrier* barrier = &find_own(place, "mbarrier.try_wait", where);
   if (parity > 1) fail(where, "mbarrier.try_wait: parity %u", parity);
   // It waits for a while only, and may say no at any time.
-  if (scheduler.mode() != Mode::in_order && scheduler.random().one_in(8)) {
+  if (scheduler.random().one_in(8)) {
     scheduler.yield("mbarrier.try_wait", where);
     return false;
   }
