@@ -151,6 +151,7 @@ class Wave {
 
   bool run() {
     threads.for_each_taken([](Thread& thread) { scheduler.add(thread); });
+    from_host.release();  // the memory that the wave was given, too
     Block* victim = block_pointers[scheduler.random().below(block_pointers.size())];
     const bool good = scheduler.run(victim, thread_ended);
     // Threads that stand somewhere in the middle are not used again as they are.
@@ -323,7 +324,6 @@ std::string run_launch(const Launch& launch, Mode mode, uint64_t seed) {
   scheduler.body = run_thread;
   scheduler.begin(mode, seed);
   begin_shared_memory(launch.dynamic_shared);
-  from_host.release();
   std::string failure = run_waves(launch);
   to_host.acquire();
   counters.switches = scheduler.switches();

@@ -173,12 +173,13 @@ struct Exercise {
   const char* name;
   void (*check)();
 };
+// First one block and then several: what later launches need more of must not look like a race.
 constexpr Exercise kExercises[] = {
+    {"sum_rows", sum},
     {"grid_exchange", exchange_in_grid},
     {"wait_in_vain", give_up},
     {"hand_on", hand_on_rows},
     {"centre_tiles", centre},
-    {"sum_rows", sum},
     {"multiply", multiply_matrices},
     {"turn_tiles", turn},
     {"add_ring", add_around},

@@ -204,6 +204,20 @@ void check_capture_rules() {
     cudaEventRecord(event.handle, other.handle);
     return cudaStreamWaitEvent(stream, event.handle);
   });
+  // What one thread captures does not keep another from allocating, unless it says so.
+  {
+    Stream stream;
+    cudaGraph_t graph = nullptr;
+    cudaStreamBeginCapture(stream.handle, cudaStreamCaptureModeThreadLocal);
+    std::thread([&] {
+      void* memory = nullptr;
+      CHECK_EQ(cudaMalloc(&memory, 16), cudaSuccess);
+      CHECK_EQ(cudaFree(memory), cudaSuccess);
+      CHECK_EQ(cudaStreamEndCapture(stream.handle, &graph), cudaErrorStreamCaptureWrongThread);
+    }).join();
+    CHECK_EQ(cudaStreamEndCapture(stream.handle, &graph), cudaSuccess);
+    CHECK_EQ(cudaGraphDestroy(graph), cudaSuccess);
+  }
   // A fork that is not joined.
   Stream first, second;
   Event fork;
