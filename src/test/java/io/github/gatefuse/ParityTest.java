@@ -4,8 +4,8 @@ package io.github.gatefuse;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.github.gatefuse.reference.Precision;
 import io.github.gatefuse.reference.ReferenceNetwork;
+import io.github.gatefuse.reference.Rounding;
 import io.github.gatefuse.testing.GoldenCase;
 import io.github.gatefuse.testing.Networks;
 import io.github.gatefuse.testing.Target;
@@ -89,7 +89,7 @@ class ParityTest {
   private static void check(Target target, RnnSpec spec, int steps, int batch, int seed) {
     Weights weights = Networks.weights(spec, seed, seed % 2 == 0 ? 1 : 3);
     float[] x = Networks.normal(steps * batch * spec.inputSize(), seed + 1);
-    ReferenceNetwork reference = new ReferenceNetwork(spec, weights, Precision.DOUBLE);
+    ReferenceNetwork reference = new ReferenceNetwork(spec, weights, Rounding.DOUBLE);
     try (Rnn rnn = target.create(spec, weights);
         Session session = rnn.session(steps, batch)) {
       assertEquals(target.backend(), session.path().backend());
@@ -207,7 +207,7 @@ class ParityTest {
     int[] targets = Networks.integers(steps * batch, 0, spec.outputs() - 1, seed + 2);
     int[] lengths = Networks.lengths(steps, batch, seed + 3);
     ReferenceNetwork.Outputs expected =
-        new ReferenceNetwork(spec, weights, Precision.DOUBLE)
+        new ReferenceNetwork(spec, weights, Rounding.DOUBLE)
             .run(
                 ReferenceNetwork.Inputs.of(steps, batch, tokens)
                     .withLengths(lengths)

@@ -14,7 +14,7 @@ import io.github.gatefuse.spi.BackendSession;
 import java.util.Map;
 
 /**
- * Makes the pure-Java reference a backend, in {@link Precision#FLOAT}, so that a state carried in
+ * Makes the pure-Java reference a backend, in {@link Rounding#FLOAT}, so that a state carried in
  * float32 between calls is exactly the state within a call.
  *
  * <p>Thread-safe.
@@ -41,7 +41,7 @@ public final class ReferenceBackendProvider implements BackendProvider {
 
   @Override
   public BackendModel create(RnnSpec spec, Weights weights) {
-    return new Model(new ReferenceNetwork(spec, weights, Precision.FLOAT));
+    return new Model(new ReferenceNetwork(spec, weights, Rounding.FLOAT));
   }
 
   private static String device() {

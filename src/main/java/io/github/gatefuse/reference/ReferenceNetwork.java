@@ -12,48 +12,49 @@ import java.util.stream.IntStream;
  * The pure-Java reference: what the right answer is, readable before fast.
  *
  * <p>A network of stacked layers in one or two directions, after an optional embedding and before
- * an optional linear head, in the {@link Precision} asked for. All other implementations are held
+ * an optional linear head, with the {@link Rounding} asked for. All other implementations are held
  * to it, and it is held to vectors that share no code with it.
  *
  * <p>Immutable and thread-safe.
  */
 public final class ReferenceNetwork {
   private final RnnSpec spec;
-  private final Precision precision;
+  private final Rounding rounding;
   private final LayerDirection[] slots;
   private final double[] embedding;
   private final Matrix headWeight;
   private final double[] headBias;
 
   /**
-   * Takes the parameters, rounded to the precision.
+   * Takes the parameters, rounded.
    *
    * @param spec the network
    * @param weights its parameters, as {@link RnnSpec#parameters()} lists them; missing biases are
    *     zeros
-   * @param precision what numbers are rounded to
+   * @param rounding what numbers are rounded to
    * @throws IllegalArgumentException if the weights do not belong to the network
    */
-  public ReferenceNetwork(RnnSpec spec, Weights weights, Precision precision) {
+  public ReferenceNetwork(RnnSpec spec, Weights weights, Rounding rounding) {
     weights.check(spec);
     this.spec = spec;
-    this.precision = Objects.requireNonNull(precision, "precision");
+    this.rounding = Objects.requireNonNull(rounding, "rounding");
     slots = new LayerDirection[spec.slots()];
     for (int slot = 0; slot < slots.length; slot++) {
       int layer = slot / spec.directions();
       int direction = slot % spec.directions();
-      slots[slot] = new LayerDirection(spec, layer, direction, weights, precision);
+      slots[slot] = new LayerDirection(spec, layer, direction, weights, rounding);
     }
     embedding =
-        spec.vocabulary() > 0 ? precision.operands(weights.doubles(RnnSpec.EMBEDDING)) : null;
+        spec.vocabulary() > 0 ? rounding.roundOperands(weights.doubles(RnnSpec.EMBEDDING)) : null;
     boolean head = spec.outputs() > 0;
     headWeight =
         head
-            ? new Matrix(spec.outputs(), precision.operands(weights.doubles(RnnSpec.HEAD_WEIGHT)))
+            ? new Matrix(
+                spec.outputs(), rounding.roundOperands(weights.doubles(RnnSpec.HEAD_WEIGHT)))
             : null;
     headBias =
         head && weights.has(RnnSpec.HEAD_BIAS)
-            ? precision.values(weights.doubles(RnnSpec.HEAD_BIAS))
+            ? rounding.roundValues(weights.doubles(RnnSpec.HEAD_BIAS))
             : new double[spec.outputs()];
   }
 
@@ -184,18 +185,18 @@ public final class ReferenceNetwork {
   }
 
   /**
-   * The precision.
+   * Where it rounds.
    *
    * @return what numbers are rounded to
    */
-  public Precision precision() {
-    return precision;
+  public Rounding rounding() {
+    return rounding;
   }
 
   /**
    * The memory that the parameters take, in bytes.
    *
-   * @return 8 for each value, whatever the precision
+   * @return 8 for each value, whatever the rounding
    */
   public long bytes() {
     long bytes = Arrays.stream(slots).mapToLong(LayerDirection::bytes).sum();
@@ -215,9 +216,9 @@ public final class ReferenceNetwork {
     int[] lengths = InputCheck.check(spec, in);
     int batch = in.batch();
     int states = InputCheck.count("state", spec.slots(), batch, spec.hiddenSize());
-    double[] hn = in.h0() == null ? new double[states] : precision.operands(in.h0().clone());
-    double[] cn = in.c0() == null ? new double[states] : precision.values(in.c0().clone());
-    double[] x = embedding == null ? rounded(in, lengths) : embed(in, lengths);
+    double[] hn = in.h0() == null ? new double[states] : rounding.roundValues(in.h0().clone());
+    double[] cn = in.c0() == null ? new double[states] : rounding.roundValues(in.c0().clone());
+    double[] x = embedding == null ? in.x() : embed(in, lengths);
     for (int layer = 0; layer < spec.layers(); layer++) {
       x = layer(layer, in, lengths, x, hn, cn);
     }
@@ -225,21 +226,6 @@ public final class ReferenceNetwork {
     return spec.outputs() == 0
         ? new Outputs(x, hn, cell, null, null, null)
         : head(in, lengths, x, hn, cell);
-  }
-
-  /** The valid inputs, rounded. */
-  private double[] rounded(Inputs in, int[] lengths) {
-    double[] x = new double[in.x().length];
-    int width = spec.inputSize();
-    for (int t = 0; t < in.steps(); t++) {
-      for (int b = 0; b < in.batch(); b++) {
-        int start = (t * in.batch() + b) * width;
-        for (int i = start; i < start + width && t < lengths[b]; i++) {
-          x[i] = precision.operand(in.x()[i]);
-        }
-      }
-    }
-    return x;
   }
 
   /** The embedding's rows of the valid tokens. */
@@ -276,7 +262,7 @@ public final class ReferenceNetwork {
       Step[] sequences = new Step[batch];
       for (int i = 0; i < batch; i++) {
         int b = longestFirst[i];
-        sequences[i] = new Step(spec, inputWidth, b, lengths[b], precision);
+        sequences[i] = new Step(spec, inputWidth, b, lengths[b], rounding);
         System.arraycopy(hn, (slot * batch + b) * hidden, sequences[i].h, 0, hidden);
         System.arraycopy(cn, (slot * batch + b) * hidden, sequences[i].c, 0, hidden);
       }
@@ -309,18 +295,18 @@ public final class ReferenceNetwork {
         continue;
       }
       System.arraycopy(headBias, 0, row, 0, outputs);
-      System.arraycopy(y, at * hidden.length, hidden, 0, hidden.length);
+      rounding.copyOperands(y, at * hidden.length, hidden);
       headWeight.addProduct(hidden, row);
-      precision.values(row);
+      rounding.roundValues(row);
       if (logits != null) {
         System.arraycopy(row, 0, logits, at * outputs, outputs);
       }
       double logSum = logSumExp(row);
       if (targetLogs != null) {
-        targetLogs[at] = precision.value(row[in.targets()[at]] - logSum);
+        targetLogs[at] = rounding.value(row[in.targets()[at]] - logSum);
       }
       for (int o = 0; logs != null && o < outputs; o++) {
-        logs[at * outputs + o] = precision.value(row[o] - logSum);
+        logs[at * outputs + o] = rounding.value(row[o] - logSum);
       }
     }
     return new Outputs(y, hn, cn, logits, logs, targetLogs);
