@@ -28,11 +28,13 @@ class BackendsTest {
       implements BackendProvider {
     @Override
     public DeviceReport probe() {
-      return new DeviceReport(backend, refusal == null, "", refusal == null ? "" : refusal);
+      return refusal == null
+          ? DeviceReport.on(backend, "device", "")
+          : DeviceReport.missing(backend, refusal);
     }
 
     @Override
-    public BackendModel create(RnnSpec spec, Weights weights) {
+    public BackendModel create(RnnSpec spec, Weights weights, RnnOptions options) {
       if (failure != null) {
         throw failure;
       }
@@ -51,7 +53,7 @@ class BackendsTest {
   private static final Fake REFERENCE = runs(Backend.REFERENCE, 0);
 
   private static Backends.Choice choose(Backend requested, BackendProvider... providers) {
-    return new Backends(List.of(providers)).create(SPEC, WEIGHTS, requested);
+    return new Backends(List.of(providers)).create(SPEC, WEIGHTS, RnnOptions.of(requested));
   }
 
   private static GatefuseException refused(Backend requested, BackendProvider... providers) {
@@ -155,7 +157,7 @@ class BackendsTest {
         Stream.of(Backend.values()).filter(b -> b != Backend.AUTO).toList(),
         reports.stream().map(DeviceReport::backend).toList());
     DeviceReport reference = reports.get(0);
-    assertTrue(reference.available() && !reference.device().isEmpty());
+    assertTrue(reference.available() && !reference.devices().isEmpty());
     for (DeviceReport report : reports) {
       assertTrue(report.available() || !report.reason().isEmpty(), report + ": says why");
       assertFalse(report.toString().contains("\n"));

@@ -17,6 +17,7 @@ import java.nio.FloatBuffer;
 import java.nio.IntBuffer;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -66,7 +67,7 @@ class RnnApiTest {
         assertThrows(NullPointerException.class, () -> Rnn.create(SPEC, null)).getMessage());
     assertEquals(
         "backend",
-        assertThrows(NullPointerException.class, () -> Rnn.create(SPEC, weights, null))
+        assertThrows(NullPointerException.class, () -> Rnn.create(SPEC, weights, (Backend) null))
             .getMessage());
     assertEquals(
         "options", assertThrows(NullPointerException.class, () -> rnn.session(null)).getMessage());
@@ -523,7 +524,10 @@ class RnnApiTest {
     assertThrows(UnsupportedOperationException.class, () -> path.details().put("a", "b"));
     assertEquals(
         "cuda: not available; no driver",
-        new DeviceReport(Backend.CUDA, false, "", "no driver").toString());
-    assertEquals("cpu: available, on X", new DeviceReport(Backend.CPU, true, "X", "").toString());
+        DeviceReport.missing(Backend.CUDA, "no driver").toString());
+    assertEquals("cpu: available, on X", DeviceReport.on(Backend.CPU, "X", "").toString());
+    assertEquals(
+        "cuda: available, on X and Y; new",
+        new DeviceReport(Backend.CUDA, true, List.of("X", "Y"), "new").toString());
   }
 }

@@ -33,7 +33,7 @@ final class InfoCommand implements Command {
       Map<String, Object> out = new LinkedHashMap<>();
       out.put("backend", report.backend().id());
       out.put("available", report.available());
-      out.put("device", report.device());
+      out.put("devices", report.devices());
       out.put("reason", report.reason());
       out.put("path", path == null ? null : ScoreSummary.json(path));
       return out;
