@@ -3,11 +3,9 @@
 # One source of kernels, compiled once for each instruction set. Each copy sees
 #   GF_ISA_IS_<NAME>=1      which set it is compiled for
 #   GF_ISA_NAMESPACE=<name> where its own symbols live
-# The rest of the library sees GF_HAS_<NAME>=1 for each set that the build holds.
 set(GATEFUSE_KERNELS native/src/cpu/kernels.cpp)
 set(GATEFUSE_ISA_NAMES "")
 set(GATEFUSE_ISA_OBJECTS "")
-set(GATEFUSE_ISA_DEFINITIONS "")
 
 macro(gatefuse_instruction_set name)
   string(TOUPPER ${name} upper)
@@ -18,7 +16,6 @@ macro(gatefuse_instruction_set name)
     PRIVATE GF_ISA_IS_${upper}=1 GF_ISA_NAMESPACE=${name})
   list(APPEND GATEFUSE_ISA_NAMES ${name})
   list(APPEND GATEFUSE_ISA_OBJECTS $<TARGET_OBJECTS:gatefuse_kernels_${name}>)
-  list(APPEND GATEFUSE_ISA_DEFINITIONS GF_HAS_${upper}=1)
 endmacro()
 
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|amd64|AMD64)$")

@@ -262,8 +262,8 @@ enum { GF_TIME_MAJOR = 0, GF_BATCH_MAJOR = 1 };
 
 /* Where the buffers of a call lie. */
 enum {
-  GF_HOST = 0,  /* host memory: pageable, or page-locked (gf_host_allocate) */
-  GF_DEVICE = 1 /* memory of the model's device */
+  GF_MEMORY_HOST = 0,  /* host memory: pageable, or page-locked (gf_host_allocate) */
+  GF_MEMORY_DEVICE = 1 /* memory of the model's device */
 };
 
 /* When the outputs of a call are complete. */
@@ -302,7 +302,7 @@ typedef struct gf_io {
   float* target_log_probs; /* [T, B], log of the target's probability; may be null; needs O > 0 */
   void* stream;            /* CUDA stream (cudaStream_t) of the CUDA backend, null for the default
                               one of the session; null on the CPU */
-  int32_t memory;          /* since 1.1: GF_HOST or, of the CUDA backend, GF_DEVICE */
+  int32_t memory;          /* since 1.1: GF_MEMORY_HOST or, of the CUDA backend, GF_MEMORY_DEVICE */
   int32_t completion;      /* since 1.1: GF_ON_RETURN or, of the CUDA backend, GF_ON_STREAM */
 } gf_io;
 

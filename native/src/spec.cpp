@@ -10,14 +10,18 @@ namespace gatefuse {
 namespace {
 
 template <class Cell>
-CellInfo info_of(const char* name) {
-  CellInfo info{name, {}, Cell::kCellState, Cell::kResetBefore};
-  for (const Block& block : Cell::kBlocks) info.blocks.push_back({block.name, block.chunked});
+CellInfo info_of() {
+  CellInfo info = {{}, Cell::kCellState, Cell::kResetBefore, -1, -1};
+  for (const Block& block : Cell::kBlocks) info.blocks.push_back({block.chunked});
+  if constexpr (Cell::kResetBefore) {
+    info.reset_block = Cell::kReset;
+    info.candidate_block = Cell::kCandidate;
+  }
   return info;
 }
 
 const std::vector<CellInfo>& table() {
-#define GF_CELL_INFO(Cell) info_of<Cell>(#Cell),
+#define GF_CELL_INFO(Cell) info_of<Cell>(),
   static const std::vector<CellInfo> cells = {GF_FOR_EACH_CELL(GF_CELL_INFO)};
 #undef GF_CELL_INFO
   return cells;

@@ -14,13 +14,14 @@ namespace gatefuse {
 // What the host code knows of a cell: the table of cells, for code that is not a template.
 struct CellInfo {
   struct BlockInfo {
-    const char* name;
     bool chunked;
   };
-  const char* name;
   std::vector<BlockInfo> blocks;
   bool cell_state;
   bool reset_before;
+  // The plain blocks that then have recurrent products of their own.
+  int reset_block;
+  int candidate_block;
 
   int plain_blocks() const;
   int scans() const;

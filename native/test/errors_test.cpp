@@ -433,9 +433,9 @@ void check_forward_values() {
   spoil(good.call.targets, 3 * 3 + 2, 7, "targets[t=3, b=2]: expected 0 .. 6, got 7", __LINE__);
   spoil(good.call.targets, 0, INT32_MIN, "targets[t=0, b=0]: expected 0 .. 6, got -2147483648",
         __LINE__);
-  good.io.memory = GF_DEVICE;
-  EXPECT_ERROR(GF_INVALID_ARGUMENT, good.run(), "memory: expected GF_HOST on the CPU");
-  good.io.memory = GF_HOST;
+  good.io.memory = GF_MEMORY_DEVICE;
+  EXPECT_ERROR(GF_INVALID_ARGUMENT, good.run(), "memory: expected GF_MEMORY_HOST on the CPU");
+  good.io.memory = GF_MEMORY_HOST;
   good.io.completion = GF_ON_STREAM;
   EXPECT_ERROR(GF_INVALID_ARGUMENT, good.run(), "completion: expected GF_ON_RETURN on the CPU");
   good.io.completion = GF_ON_RETURN;

@@ -8,7 +8,8 @@
 //                 scan)
 //   kCellState    whether there is a cell state c beside the hidden state h
 //   kResetBefore  whether the candidate's recurrent product is over reset * h, which the cell's
-//                 reset() gives, so that the driver makes a second product inside the step
+//                 reset() gives, so that the driver makes a second product inside the step; such a
+//                 cell numbers its blocks kReset and kCandidate
 //   forward()     one step for the lanes of V: reads the pre-activations, updates c and h
 //
 // A plain block is numbered by its place among the plain blocks, a scan among the scans.
@@ -20,7 +21,7 @@ namespace gatefuse {
 namespace {
 
 struct Block {
-  const char* name;
+  const char* name;  // for who reads the cell
   bool chunked = false;
 };
 

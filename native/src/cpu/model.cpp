@@ -17,11 +17,6 @@ int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 
-// The blocks of a cell with reset before, which have products of their own: see the cells'
-// enumerations.
-constexpr int kResetBlock = 0;
-constexpr int kCandidateBlock = 2;
-
 const Kernels* kernels_of(int32_t instruction_set) {
   switch (instruction_set) {
 #if defined(__x86_64__)
@@ -140,7 +135,8 @@ void Model::make_layer(LayerWeights& weights, int64_t input) {
 }
 
 Model::Place Model::place(int64_t slot, bool recurrent, size_t block) {
-  const auto& blocks = spec_.cell->blocks;
+  const CellInfo& cell = *spec_.cell;
+  const auto& blocks = cell.blocks;
   LayerWeights& weights = layers_[slot];
   int index = 0;  // among the blocks of its kind
   for (size_t b = 0; b < block; ++b) index += blocks[b].chunked == blocks[block].chunked;
@@ -148,10 +144,10 @@ Model::Place Model::place(int64_t slot, bool recurrent, size_t block) {
     return {recurrent ? &weights.scan_recurrent : &weights.scan_input, index};
   }
   if (!recurrent) return {&weights.input, index};
-  if (!spec_.cell->reset_before) return {&weights.recurrent, index};
-  if (index == kResetBlock) return {&weights.reset, 0};
-  if (index == kCandidateBlock) return {&weights.candidate, 0};
-  return {&weights.recurrent, index < kCandidateBlock ? index - 1 : index - 2};
+  if (!cell.reset_before) return {&weights.recurrent, index};
+  if (index == cell.reset_block) return {&weights.reset, 0};
+  if (index == cell.candidate_block) return {&weights.candidate, 0};
+  return {&weights.recurrent, index - (index > cell.reset_block) - (index > cell.candidate_block)};
 }
 
 void Model::pack_tensor(const Spec::Tensor& tensor, const float* data) {

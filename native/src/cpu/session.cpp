@@ -20,23 +20,6 @@ constexpr int64_t kSegmentRows = 2048;
 // microseconds.
 constexpr int64_t kWorkPerThread = 24 * 1024;
 
-[[noreturn]] void wrong(const char* name, const char* expected, const char* got) {
-  throw Error(GF_INVALID_ARGUMENT, "%s: expected %s, got %s", name, expected, got);
-}
-
-void in_range(const char* name, int64_t value, int64_t least, int64_t most) {
-  if (value < least || value > most) {
-    throw Error(GF_INVALID_ARGUMENT, "%s: expected %lld .. %lld, got %lld", name,
-                static_cast<long long>(least), static_cast<long long>(most),
-                static_cast<long long>(value));
-  }
-}
-
-void needs(const char* name, const void* pointer, bool wanted, const char* why) {
-  if (wanted && pointer == nullptr) wrong(name, why, "null");
-  if (!wanted && pointer != nullptr) wrong(name, why, "a pointer");
-}
-
 }  // namespace
 
 Session::Session(Model& model, const gf_session_options& options)
@@ -75,9 +58,8 @@ Session::Session(Model& model, const gf_session_options& options)
     scan_ = arena_.take<float>("session scan", max_batch_, 2 * scans, padded_);
   }
   if (spec_.cell->reset_before) reset_ = arena_.take<float>("session reset", max_batch_, padded_);
-  order_ = arena_.take<int32_t>("session order", max_batch_);
-  lengths_ = arena_.take<int32_t>("session order", max_batch_);
-  given_lengths_ = arena_.take<int32_t>("session order", max_batch_);
+  int32_t* rows = arena_.take<int32_t>("session order", 3, max_batch_);
+  batch_.use(rows, rows + max_batch_, rows + 2 * max_batch_);
 
   const int width = layer.input.width + (spec_.cell->reset_before ? kWaitingGroups : 0);
   members_ = arena_.take<Member>("session members", threads_);
@@ -115,66 +97,10 @@ void Session::path(char* text, int64_t capacity) const {
 // ---- Checks -----------------------------------------------------------------------------------
 
 void Session::check(const gf_io& io) const {
-  in_range("layout", io.layout, GF_TIME_MAJOR, GF_BATCH_MAJOR);
-  if (io.memory != GF_HOST) wrong("memory", "GF_HOST on the CPU", "GF_DEVICE");
+  check_call(spec_, io, max_steps_, max_batch_);
+  if (io.memory != GF_MEMORY_HOST) wrong("memory", "GF_MEMORY_HOST on the CPU", "GF_MEMORY_DEVICE");
   if (io.completion != GF_ON_RETURN) wrong("completion", "GF_ON_RETURN on the CPU", "GF_ON_STREAM");
-  in_range("steps", io.steps, 1, max_steps_);
-  in_range("batch", io.batch, 1, max_batch_);
-  const bool tokens = spec_.vocabulary > 0;
-  needs("x", io.x, !tokens, tokens ? "null (this network takes tokens)" : "[T, B, I] values");
-  needs("stream", io.stream, false, "null on the CPU");
-  needs("tokens", io.tokens, tokens, tokens ? "[T, B] tokens" : "null (this network takes x)");
-  if (!spec_.cell->cell_state) {
-    needs("c0", io.c0, false, "null (this cell has no cell state)");
-    needs("cn", io.cn, false, "null (this cell has no cell state)");
-  }
-  if (spec_.outputs == 0) {
-    needs("logits", io.logits, false, "null (this network has no head)");
-    needs("log_probs", io.log_probs, false, "null (this network has no head)");
-    needs("target_log_probs", io.target_log_probs, false, "null (this network has no head)");
-  }
-  if (io.target_log_probs != nullptr) needs("targets", io.targets, true, "[T, B] targets");
-}
-
-// A copy, so that what has been checked is what is used, whatever another thread may write.
-void Session::take_lengths() {
-  if (io_.lengths == nullptr) return;
-  std::copy_n(io_.lengths, io_.batch, given_lengths_);
-  io_.lengths = given_lengths_;
-  for (int32_t b = 0; b < io_.batch; ++b) {
-    if (given_lengths_[b] < 1 || given_lengths_[b] > io_.steps) {
-      throw Error(GF_INVALID_ARGUMENT, "lengths[%d]: expected 1 .. T=%d, got %d", b, io_.steps,
-                  given_lengths_[b]);
-    }
-  }
-}
-
-// Only what will be read is looked at: past a sequence's end anything may stand.
-void Session::check_tokens(const char* name, const int32_t* tokens, int64_t most) const {
-  for (int64_t row = 0; row < io_.batch; ++row) {
-    for (int64_t t = 0; t < lengths_[row]; ++t) {
-      const int32_t token = tokens[place(t, row)];
-      if (token < 0 || token >= most) {
-        throw Error(GF_INVALID_ARGUMENT, "%s[t=%lld, b=%d]: expected 0 .. %lld, got %d", name,
-                    static_cast<long long>(t), order_[row], static_cast<long long>(most - 1),
-                    token);
-      }
-    }
-  }
-}
-
-// Longest first, and in the caller's order among equals.
-void Session::sort_rows() {
-  const auto length = [this](int32_t b) {
-    return io_.lengths == nullptr ? io_.steps : io_.lengths[b];
-  };
-  for (int32_t b = 0; b < io_.batch; ++b) order_[b] = b;
-  if (io_.lengths != nullptr) {
-    std::sort(order_, order_ + io_.batch, [&](int32_t a, int32_t b) {
-      return length(a) != length(b) ? length(a) > length(b) : a < b;
-    });
-  }
-  for (int32_t row = 0; row < io_.batch; ++row) lengths_[row] = length(order_[row]);
+  if (io.stream != nullptr) wrong("stream", "null on the CPU", "a pointer");
 }
 
 int Session::members_for_work() const {
@@ -190,10 +116,11 @@ int Session::members_for_work() const {
 void Session::forward(const gf_io& io) {
   check(io);
   io_ = io;
-  take_lengths();
-  sort_rows();
-  if (io_.tokens != nullptr) check_tokens("tokens", io_.tokens, spec_.vocabulary);
-  if (io_.target_log_probs != nullptr) check_tokens("targets", io_.targets, spec_.outputs);
+  batch_.take(io);
+  if (io_.tokens != nullptr) batch_.check_values("tokens", io_.tokens, spec_.vocabulary);
+  if (io_.target_log_probs != nullptr) {
+    batch_.check_values("targets", io_.targets, spec_.outputs);
+  }
   team::run(*this, barrier_, members_for_work());
 }
 
@@ -204,8 +131,8 @@ void Session::run(int member, int members) {
   me.count = members;
   load_state(me);
   barrier_.wait();
-  for (int64_t first = 0; first < lengths_[0]; first += segment_) {
-    const int64_t steps = std::min<int64_t>(segment_, lengths_[0] - first);
+  for (int64_t first = 0; first < batch_.longest(); first += segment_) {
+    const int64_t steps = std::min<int64_t>(segment_, batch_.longest() - first);
     for (int64_t layer = 0; layer < spec_.layers; ++layer) {
       for (int64_t direction = 0; direction < spec_.directions; ++direction) {
         const int64_t slot = layer * spec_.directions + direction;
@@ -224,7 +151,7 @@ void Session::load_state(const Member& me) {
   const Range rows = part(me, io_.batch);
   for (int64_t slot = 0; slot < spec_.slots(); ++slot) {
     for (int64_t row = rows.begin; row < rows.end; ++row) {
-      const int64_t from = (slot * io_.batch + order_[row]) * spec_.hidden;
+      const int64_t from = (slot * io_.batch + batch_.callers_row(row)) * spec_.hidden;
       const auto load = [&](const float* state, float* to) {
         if (state == nullptr) {
           std::fill_n(to, padded_, 0.0f);
@@ -243,7 +170,7 @@ void Session::store_state(const Member& me) {
   const Range rows = part(me, io_.batch);
   for (int64_t slot = 0; slot < spec_.slots(); ++slot) {
     for (int64_t row = rows.begin; row < rows.end; ++row) {
-      const int64_t to = (slot * io_.batch + order_[row]) * spec_.hidden;
+      const int64_t to = (slot * io_.batch + batch_.callers_row(row)) * spec_.hidden;
       if (io_.hn != nullptr) {
         std::copy_n(hidden(slot, 0) + row * padded_, spec_.hidden, io_.hn + to);
       }
@@ -255,10 +182,10 @@ void Session::store_state(const Member& me) {
 // Brings the hidden states back to the first buffer: a row that took an odd number of steps in this
 // segment has its own in the second.
 void Session::settle(const Member& me, int64_t first, int64_t steps) {
-  const Range rows = part(me, active(first, io_.batch));
+  const Range rows = part(me, batch_.active(first, io_.batch));
   for (int64_t slot = 0; slot < spec_.slots(); ++slot) {
     for (int64_t row = rows.begin; row < rows.end; ++row) {
-      if (std::min<int64_t>(lengths_[row] - first, steps) % 2 == 1) {
+      if (std::min<int64_t>(batch_.length(row) - first, steps) % 2 == 1) {
         std::copy_n(hidden(slot, 1) + row * padded_, padded_, hidden(slot, 0) + row * padded_);
       }
     }
@@ -268,8 +195,8 @@ void Session::settle(const Member& me, int64_t first, int64_t steps) {
 void Session::clear_tails(const Member& me) {
   const Range rows = part(me, io_.batch);
   const auto clear = [&](float* tensor, int64_t size, int64_t row) {
-    for (int64_t t = lengths_[row]; tensor != nullptr && t < io_.steps; ++t) {
-      std::fill_n(tensor + place(t, row) * size, size, 0.0f);
+    for (int64_t t = batch_.length(row); tensor != nullptr && t < io_.steps; ++t) {
+      std::fill_n(tensor + batch_.place(t, row) * size, size, 0.0f);
     }
   };
   for (int64_t row = rows.begin; row < rows.end; ++row) {
@@ -289,8 +216,8 @@ float* Session::between(int64_t layer, const Pass& pass, int64_t t, int64_t row)
 
 const float* Session::input_row(const Pass& pass, int64_t t, int64_t row) const {
   if (pass.layer > 0) return between(pass.layer - 1, pass, t, row);
-  if (io_.tokens != nullptr) return model_.embedding(io_.tokens[place(t, row)]);
-  return io_.x + place(t, row) * spec_.input;
+  if (io_.tokens != nullptr) return model_.embedding(io_.tokens[batch_.place(t, row)]);
+  return io_.x + batch_.place(t, row) * spec_.input;
 }
 
 bool Session::writes_output(const Pass& pass) const {
@@ -299,8 +226,9 @@ bool Session::writes_output(const Pass& pass) const {
 
 float* Session::output_row(const Pass& pass, int64_t t, int64_t row) const {
   const bool last = pass.layer == spec_.layers - 1;
-  float* to = last && io_.y != nullptr ? io_.y + place(t, row) * spec_.directions * spec_.hidden
-                                       : between(pass.layer, pass, t, row);
+  float* to = last && io_.y != nullptr
+                  ? io_.y + batch_.place(t, row) * spec_.directions * spec_.hidden
+                  : between(pass.layer, pass, t, row);
   return to + pass.direction * spec_.hidden;
 }
 
@@ -311,7 +239,7 @@ void Session::run_pass(const Member& me, const Pass& pass) {
   int rows = io_.batch;
   for (int64_t s = pass.first; s < pass.first + pass.steps; ++s) {
     const int64_t begin = s - (s - pass.first) % chunk;
-    rows = active(s, rows);
+    rows = batch_.active(s, rows);
     if (s == begin && !table) project(me, pass, s, std::min(chunk, pass.first + pass.steps - s));
     step(me, pass, s, begin, rows);
   }
@@ -325,7 +253,7 @@ void Session::project(const Member& me, const Pass& pass, int64_t first, int64_t
     int count = 0;
     int rows = io_.batch;
     for (int64_t s = first; s < first + steps; ++s) {
-      rows = active(s, rows);
+      rows = batch_.active(s, rows);
       for (int64_t row = 0; row < rows; ++row) {
         me.in[count] = input_row(pass, time(pass, s, row), row);
         me.out[count++] = projected + ((s - first) * io_.batch + row) * size;
@@ -348,7 +276,7 @@ void Session::step(const Member& me, const Pass& pass, int64_t s, int64_t chunk,
                                  int64_t row) {
     const int64_t size = pack.row() * kernels_.lanes;
     if (tokens && table != nullptr) {
-      return table + io_.tokens[place(time(pass, s, row), row)] * size;
+      return table + io_.tokens[batch_.place(time(pass, s, row), row)] * size;
     }
     return projected + ((s - chunk) * io_.batch + row) * size;
   };
@@ -410,7 +338,7 @@ void Session::step(const Member& me, const Pass& pass, int64_t s, int64_t chunk,
 void Session::run_head(const Member& me, int64_t first, int64_t steps) {
   int64_t total = 0;
   int rows = io_.batch;
-  for (int64_t t = first; t < first + steps; ++t) total += rows = active(t, rows);
+  for (int64_t t = first; t < first + steps; ++t) total += rows = batch_.active(t, rows);
   const Range own = part(me, total);
   const Pass last{spec_.layers - 1, 0, first, steps, nullptr};
   int64_t places[kHeadRows];
@@ -418,12 +346,12 @@ void Session::run_head(const Member& me, int64_t first, int64_t steps) {
   int64_t index = 0;
   rows = io_.batch;
   for (int64_t t = first; t < first + steps && index < own.end; ++t) {
-    rows = active(t, rows);
+    rows = batch_.active(t, rows);
     const int64_t begin = std::max<int64_t>(0, own.begin - index);
     const int64_t end = std::min<int64_t>(rows, own.end - index);
     for (int64_t row = begin; row < end; ++row) {
       me.in[count] = output_row(last, t, row);
-      places[count++] = place(t, row);
+      places[count++] = batch_.place(t, row);
       if (count == kHeadRows) {
         head_rows(me, places, count);
         count = 0;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "batch.hpp"
 #include "cpu/memory.hpp"
 #include "cpu/model.hpp"
 #include "cpu/team.hpp"
@@ -12,10 +13,9 @@ namespace gatefuse::cpu {
 
 // Runs a model's sequences.
 //
-// The rows of a batch are sorted by length, longest first, so that the rows still running are
-// always the first ones and ended rows cost nothing. Every member of the team owns a range of units
-// for the whole sequence, so that its part of the weights stays in its own cache; after each step
-// the members meet.
+// The rows of a batch are sorted by length (see Batch). Every member of the team owns a range of
+// units for the whole sequence, so that its part of the weights stays in its own cache; after each
+// step the members meet.
 //
 // Time is cut twice: into segments, for which all layers and the head are run before the next (one
 // direction only; the reverse direction needs the whole), and those into chunks, whose input
@@ -50,9 +50,6 @@ class Session final : private Job {
   };
 
   void check(const gf_io& io) const;
-  void check_tokens(const char* name, const int32_t* tokens, int64_t most) const;
-  void take_lengths();
-  void sort_rows();
   int members_for_work() const;
 
   void run(int member, int members) override;
@@ -69,19 +66,9 @@ class Session final : private Job {
   static Range part(const Member& me, int64_t count) {
     return {count * me.index / me.count, count * (me.index + 1) / me.count};
   }
-  // Rows whose sequences are longer than step s, at most `rows`.
-  int active(int64_t s, int rows) const {
-    while (rows > 0 && lengths_[rows - 1] <= s) --rows;
-    return rows;
-  }
   // The time at which a row takes its step s.
   int64_t time(const Pass& pass, int64_t s, int64_t row) const {
-    return pass.reverse() ? lengths_[row] - 1 - s : s;
-  }
-  // The index of (t, row) among the [T, B] or [B, T] places of a caller's tensor.
-  int64_t place(int64_t t, int64_t row) const {
-    return io_.layout == GF_BATCH_MAJOR ? int64_t{order_[row]} * io_.steps + t
-                                        : t * io_.batch + order_[row];
+    return pass.reverse() ? batch_.length(row) - 1 - s : s;
   }
   float* hidden(int64_t slot, int64_t parity) const {
     return h_ + (slot * 2 + parity) * max_batch_ * padded_;
@@ -107,13 +94,11 @@ class Session final : private Job {
   float* between_[2] = {};      // [segment, max_batch, D*H]: results of a layer, by turns
   float* projected_ = nullptr;  // [chunk rows, row of LayerWeights::input]
   float* projected_scan_ = nullptr;
-  float* pre_scan_ = nullptr;         // [max_batch, row of LayerWeights::scan_recurrent]
-  float* scan_ = nullptr;             // [max_batch, scans, 2, padded]
-  float* reset_ = nullptr;            // [max_batch, padded]
-  int32_t* given_lengths_ = nullptr;  // [max_batch]: the caller's
-  int32_t* order_ = nullptr;          // [max_batch]: the caller's row at each sorted place
-  int32_t* lengths_ = nullptr;        // [max_batch]: sorted, longest first
-  gf_io io_ = {};                     // of the call that runs
+  float* pre_scan_ = nullptr;  // [max_batch, row of LayerWeights::scan_recurrent]
+  float* scan_ = nullptr;      // [max_batch, scans, 2, padded]
+  float* reset_ = nullptr;     // [max_batch, padded]
+  Batch batch_;
+  gf_io io_ = {};  // of the call that runs
 };
 
 }  // namespace gatefuse::cpu

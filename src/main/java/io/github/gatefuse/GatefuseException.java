@@ -2,7 +2,7 @@
 package io.github.gatefuse;
 
 /**
- * What went wrong outside the caller's arguments: memory, a backend, a file's contents.
+ * What went wrong outside the caller's arguments: memory, a backend, a file.
  *
  * <p>Wrong shapes and values are {@link IllegalArgumentException}; use after close is {@link
  * IllegalStateException}.
@@ -20,6 +20,8 @@ public class GatefuseException extends RuntimeException {
     BACKEND_FAILED,
     /** A device error that only a new process recovers from. */
     CONTEXT_LOST,
+    /** A file cannot be opened, read or written: missing, forbidden, a directory, a full disk. */
+    IO_FAILED,
     /** A file does not hold what its format promises; the message names the field. */
     BAD_FILE,
     /** A defect of this library. */

@@ -20,7 +20,7 @@ import java.util.Objects;
  * @param cell the cell of every layer
  * @param inputSize I, the features of one step of the input; with an embedding, its width
  * @param hiddenSize H, the units of a layer and direction
- * @param layers L, the stacked layers
+ * @param layers L, the stacked layers, at most 10,000
  * @param directions D, 1 or 2 (bidirectional)
  * @param chunk units that share one slot of a cumulative softmax gate; divides H; 1 for other cells
  * @param vocabulary V, the rows of an embedding that turns tokens into inputs; 0 for none
@@ -35,6 +35,9 @@ public record RnnSpec(
     int chunk,
     int vocabulary,
     int outputs) {
+
+  /** Far beyond any network; what lists the parameters of a mistaken number would take long. */
+  private static final int MAX_LAYERS = 10_000;
 
   /** The name of the embedding's tensor. */
   public static final String EMBEDDING = "embedding.weight";
@@ -79,7 +82,7 @@ public record RnnSpec(
    * @param cell not null
    * @param inputSize at least 1
    * @param hiddenSize at least 1
-   * @param layers at least 1
+   * @param layers 1 to 10,000
    * @param directions 1 or 2
    * @param chunk a divisor of hiddenSize; 1 for cells without a cumulative softmax
    * @param vocabulary at least 0
@@ -91,6 +94,10 @@ public record RnnSpec(
     atLeast("inputSize", inputSize, 1);
     atLeast("hiddenSize", hiddenSize, 1);
     atLeast("layers", layers, 1);
+    if (layers > MAX_LAYERS) {
+      throw new IllegalArgumentException(
+          "layers: expected at most " + MAX_LAYERS + ", got " + layers);
+    }
     atLeast("chunk", chunk, 1);
     atLeast("vocabulary", vocabulary, 0);
     atLeast("outputs", outputs, 0);
@@ -107,10 +114,6 @@ public record RnnSpec(
               + cell.id()
               + ", which has no cumulative softmax; got "
               + chunk);
-    }
-    if (4L * layers * directions > Integer.MAX_VALUE - 3) {
-      throw new IllegalArgumentException(
-          "layers: expected at most 2^31-1 parameter tensors, got " + layers + " layers");
     }
     long rows = cell.rows(hiddenSize, chunk);
     if (rows > Integer.MAX_VALUE || (long) directions * hiddenSize > Integer.MAX_VALUE) {
@@ -140,7 +143,7 @@ public record RnnSpec(
   /**
    * The same with another number of layers.
    *
-   * @param value L, at least 1
+   * @param value L, 1 to 10,000
    * @return a new specification
    */
   public RnnSpec withLayers(int value) {

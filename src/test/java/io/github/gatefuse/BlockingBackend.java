@@ -8,13 +8,15 @@ import io.github.gatefuse.spi.BackendSession;
 import java.nio.Buffer;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
 
-/** A backend whose runs wait until they are let go, and that counts what is closed. */
+/** A backend whose runs wait until they are let go, and that tells what is bound and closed. */
 final class BlockingBackend implements BackendModel {
   final CountDownLatch running = new CountDownLatch(1);
   final CountDownLatch letGo = new CountDownLatch(1);
+  final Map<Argument, Buffer> bound = new ConcurrentHashMap<>();
   final AtomicInteger modelsClosed = new AtomicInteger();
   final AtomicInteger sessionsClosed = new AtomicInteger();
   volatile boolean refuseSessions;
@@ -63,7 +65,13 @@ final class BlockingBackend implements BackendModel {
 
   private final class Call implements BackendCall {
     @Override
-    public void bind(Argument argument, Buffer buffer) {}
+    public void bind(Argument argument, Buffer buffer) {
+      if (buffer == null) {
+        bound.remove(argument);
+      } else {
+        bound.put(argument, buffer);
+      }
+    }
 
     @Override
     public void shape(int steps, int batch, boolean batchMajor) {}

@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.github.gatefuse.spi.Argument;
 import io.github.gatefuse.testing.GoldenCase;
 import io.github.gatefuse.testing.Networks;
 import java.nio.ByteBuffer;
@@ -16,12 +17,15 @@ import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.nio.IntBuffer;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.function.Executable;
 
 /** Every argument is checked in words, before any backend sees it. */
@@ -85,6 +89,17 @@ class RnnApiTest {
     assertRefused(
         "weight_ih_l0: expected [16, 3], got [20, 3]",
         () -> Rnn.create(SPEC, Networks.weights(RnnSpec.of(Cell.LSTM_REFINE, 3, 5), 1)));
+  }
+
+  /** At once: not after a list of the parameters of so many layers. */
+  @Test
+  void layersBeyondReasonAreRefused() {
+    for (int layers : new int[] {10_001, 250_000_000, Integer.MAX_VALUE}) {
+      assertRefused(
+          "layers: expected at most 10000, got " + layers,
+          () -> new RnnSpec(Cell.LSTM, 3, 4, layers, 2, 1, 0, 0));
+    }
+    assertEquals(80_000, SPEC.withLayers(10_000).withBidirectional(true).parameters().size());
   }
 
   @Test
@@ -209,11 +224,8 @@ class RnnApiTest {
         "state: expected at most 536870911 values, got [L*D=1, B=1073741824, H=4]",
         () -> session.newState(1 << 30));
     assertRefused(
-        "state: expected at most 536870911 values, got [L*D=500000000, B=1, H=4]",
-        () -> State.zeros(SPEC.withLayers(250_000_000).withBidirectional(true), 1));
-    assertRefused(
-        "layers: expected at most 2^31-1 parameter tensors, got 1000000000 layers",
-        () -> SPEC.withLayers(1_000_000_000));
+        "state: expected at most 536870911 values, got [L*D=20000, B=10000, H=4]",
+        () -> State.zeros(SPEC.withLayers(10_000).withBidirectional(true), 10_000));
     assertRefused("batch: expected at least 1, got 0", () -> session.newState(0));
   }
 
@@ -318,6 +330,49 @@ class RnnApiTest {
     assertRefused("lengths[b=1]: expected 1 to T=2, got 3", () -> call.run(2, 2));
     lengths.put(1, 2);
     call.run(2, 2);
+  }
+
+  /** The session's own copy is what a run sees, whatever becomes of the array meanwhile. */
+  @Test
+  @Timeout(value = 60, unit = TimeUnit.SECONDS)
+  void lengthsChangedDuringARunAreNotSeen() throws InterruptedException {
+    BlockingBackend blocking = new BlockingBackend();
+    int[] lengths = {2, 1, 2};
+    List<Throwable> failures = new ArrayList<>();
+    try (Rnn network = blocking.network(SPEC);
+        Session open = network.session(2, 3)) {
+      Thread user = new Thread(() -> open.forward(2, 3, new float[18], lengths, null));
+      user.setUncaughtExceptionHandler((thread, failure) -> failures.add(failure));
+      user.start();
+      blocking.running.await();
+      Arrays.fill(lengths, 1_000_000);
+      IntBuffer seen = (IntBuffer) blocking.bound.get(Argument.LENGTHS);
+      int[] values = {seen.get(0), seen.get(1), seen.get(2)};
+      blocking.letGo.countDown();
+      user.join();
+      assertArrayEquals(new int[] {2, 1, 2}, values);
+    }
+    assertEquals(List.of(), failures);
+  }
+
+  @Test
+  void lengthsChangedAfterACallAreThoseOfTheNext() {
+    float[] x = Networks.normal(2 * 2 * 3, 1);
+    int[] lengths = {1, 2};
+    float[] y = session.forward(2, 2, x, lengths, null);
+    Arrays.fill(lengths, 2);
+    float[] full = session.forward(2, 2, x);
+    assertArrayEquals(full, session.forward(2, 2, x, lengths, null));
+    assertFalse(Arrays.equals(full, y));
+    assertArrayEquals(y, session.forward(2, 2, x, new int[] {1, 2}, null));
+
+    int[] tokens = {0, 1, 2, 3};
+    lengths[0] = 1;
+    float[] first = scoring.score(2, 2, tokens, tokens, lengths, null);
+    lengths[0] = 2;
+    assertEquals(0, first[2], "past the end of the first sequence");
+    assertTrue(scoring.score(2, 2, tokens, tokens, lengths, null)[2] < 0);
+    assertTrue(scoring.score(2, 2, tokens, tokens, null, null)[2] < 0);
   }
 
   @Test

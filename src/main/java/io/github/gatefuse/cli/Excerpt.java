@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.gatefuse.cli;
 
+import io.github.gatefuse.internal.Printable;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
-import java.util.Set;
 
 /**
  * How a line of any bytes is shown on a terminal: one row, nothing that the terminal would obey.
@@ -15,15 +15,6 @@ final class Excerpt {
 
   /** The most characters that are shown, without the ellipsis. */
   static final int MAX_CHARACTERS = 120;
-
-  /** Kinds of characters that are not seen, or that change how others are seen. */
-  private static final Set<Byte> HIDDEN =
-      Set.of(
-          Character.FORMAT,
-          Character.LINE_SEPARATOR,
-          Character.PARAGRAPH_SEPARATOR,
-          Character.PRIVATE_USE,
-          Character.UNASSIGNED);
 
   private Excerpt() {}
 
@@ -47,7 +38,7 @@ final class Excerpt {
     int at = 0;
     for (int count = 0; at < text.length() && count < MAX_CHARACTERS; count++) {
       int point = text.codePointAt(at);
-      out.append(shown(point));
+      out.append(Printable.of(point));
       at += Character.charCount(point);
     }
     return at < text.length() || shown < length ? out.append('…').toString() : out.toString();
@@ -66,19 +57,5 @@ final class Excerpt {
       }
       return out.toString();
     }
-  }
-
-  private static String shown(int point) {
-    if (point == '\t') {
-      return "\\t";
-    }
-    if (point == '\r') {
-      return "\\r";
-    }
-    if (Character.isISOControl(point)) {
-      return String.format("\\x%02x", point);
-    }
-    boolean hidden = HIDDEN.contains((byte) Character.getType(point));
-    return hidden ? String.format("\\u{%x}", point) : Character.toString(point);
   }
 }

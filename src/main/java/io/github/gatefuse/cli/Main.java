@@ -2,6 +2,7 @@
 package io.github.gatefuse.cli;
 
 import io.github.gatefuse.GatefuseException;
+import io.github.gatefuse.internal.Printable;
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.InputStream;
@@ -33,9 +34,9 @@ public final class Main {
    */
   static final int BROKEN_PIPE = 141;
 
-  /** Set by the launcher, which alone can ask of standard error only. */
   private static final int LONGEST_MESSAGE = 2000;
 
+  /** Set by the launcher, which alone can ask of standard error only. */
   private static final String TERMINAL_PROPERTY = "gatefuse.cli.terminal";
 
   private static final List<Command> COMMANDS = List.of(new ScoreCommand(), new InfoCommand());
@@ -70,7 +71,7 @@ public final class Main {
     } catch (Output.BrokenPipe e) {
       return BROKEN_PIPE;
     } catch (RuntimeException | Error e) {
-      int code = isRefusal(e) ? REFUSED : DEFECT;
+      int code = exitCode(e);
       err.println("gatefuse: " + printable(message(e)));
       if (List.of(args).contains("--debug")) {
         e.printStackTrace(err);
@@ -128,19 +129,20 @@ public final class Main {
             """);
   }
 
-  private static boolean isRefusal(Throwable e) {
+  /** What a failure means to whoever called the program. */
+  static int exitCode(Throwable e) {
     if (e instanceof GatefuseException failure) {
       return switch (failure.code()) {
-        case OUT_OF_MEMORY, BACKEND_UNAVAILABLE, BAD_FILE -> true;
-        case BACKEND_FAILED, CONTEXT_LOST, INTERNAL -> false;
+        case OUT_OF_MEMORY, BACKEND_UNAVAILABLE, IO_FAILED, BAD_FILE -> REFUSED;
+        case BACKEND_FAILED, CONTEXT_LOST, INTERNAL -> DEFECT;
       };
     }
-    return e instanceof CommandException || e instanceof OutOfMemoryError;
+    return e instanceof CommandException || e instanceof OutOfMemoryError ? REFUSED : DEFECT;
   }
 
   /** One line of bounded length: what a message quotes from a file must not act on the terminal. */
   private static String printable(String message) {
-    String line = message.replaceAll("\\s*\\R\\s*", " ").replaceAll("\\p{Cntrl}", "?");
+    String line = Printable.of(message.replaceAll("\\s*\\R\\s*", " "));
     return line.length() <= LONGEST_MESSAGE ? line : line.substring(0, LONGEST_MESSAGE) + "...";
   }
 

@@ -1,24 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.gatefuse.io;
 
-import java.nio.ByteBuffer;
-import java.nio.charset.CharacterCodingException;
-import java.nio.charset.CharsetDecoder;
-import java.nio.charset.StandardCharsets;
-import java.util.ArrayList;
+import io.github.gatefuse.io.HeaderText.BadHeader;
 import java.util.Arrays;
-import java.util.Comparator;
-import java.util.LinkedHashMap;
-import java.util.List;
-import java.util.Map;
 
 /**
  * Reads the JSON header of a safetensors file, which may be hostile.
  *
  * <p>It accepts the one structure that the format has and nothing else, so values nest no deeper
- * than the format's three levels whatever the text does, and it makes hardly any objects but those
- * of the result, of which there are at most {@link #MAX_ENTRIES} of at most {@link #MAX_RANK}
- * dimensions.
+ * than the format's three levels whatever the text does. Beside the header's bytes it takes the
+ * arrays of the result, of at most {@link #MAX_ENTRIES} elements, and a few objects.
  */
 final class HeaderParser {
   /** The most tensors and metadata entries together; a hundred times those of large models. */
@@ -29,334 +20,262 @@ final class HeaderParser {
 
   private static final String METADATA = "__metadata__";
 
-  /** What is wrong with a header; the caller adds the file. */
-  static final class BadHeader extends Exception {
-    private static final long serialVersionUID = 1L;
+  /** What a metadata entry, and a tensor, take at least: so many are the most in a header. */
+  private static final int LEAST_TEXT = "\"\":\"\"".length();
 
-    BadHeader(String message) {
-      super(message);
-    }
-  }
+  private static final int LEAST_TENSOR =
+      "\"\":{\"dtype\":\"U8\",\"shape\":[],\"data_offsets\":[0,0]}".length();
 
-  /** A tensor as the header has it: bytes from {@code begin} to before {@code end} of the data. */
-  record Entry(Dtype dtype, long[] shape, long begin, long end) {}
+  private static final Dtype[] DTYPES = Dtype.values();
 
-  /** A whole header. */
-  record Header(Map<String, String> metadata, Map<String, Entry> tensors) {}
-
-  private final byte[] text;
-  private final CharsetDecoder utf8 = StandardCharsets.UTF_8.newDecoder();
+  private final HeaderText text;
   private int at;
-  private int entries;
 
-  private HeaderParser(byte[] text) {
+  private int entries;
+  private final TensorTable tensors;
+  private int[] keys = {};
+  private int keyCount;
+  private boolean hasMetadata;
+
+  /** What the entry being read has said so far; a position or rank of -1 is not yet said. */
+  private Dtype dtype;
+
+  private int shapeAt;
+  private int rank;
+  private final long[] shape = new long[MAX_RANK];
+  private int offsetCount;
+  private final long[] offsets = new long[2];
+
+  private HeaderParser(HeaderText text) {
     this.text = text;
+    this.tensors = new TensorTable(most(LEAST_TENSOR));
   }
 
   /**
    * Parses a header and holds it against the data.
    *
-   * @param text the JSON object, perhaps followed by spaces
+   * @param bytes the JSON object, perhaps followed by spaces; kept, not copied
    * @param dataBytes the bytes after the header, which the tensors must fill without gap or overlap
+   * @throws BadHeader naming the field that is not as it must be
    */
-  static Header parse(byte[] text, long dataBytes) throws BadHeader {
-    HeaderParser parser = new HeaderParser(text);
-    Header header = parser.header();
-    while (parser.at < text.length) {
-      if (text[parser.at] != ' ') {
-        throw parser.unexpected("only spaces after the object");
-      }
-      parser.at++;
-    }
-    checkCoverage(header.tensors(), dataBytes);
-    return header;
+  static Header parse(byte[] bytes, long dataBytes) {
+    return new HeaderParser(new HeaderText(bytes)).header(dataBytes);
   }
 
-  private Header header() throws BadHeader {
-    Map<String, String> metadata = null;
-    Map<String, Entry> tensors = new LinkedHashMap<>();
-    if (text.length == 0 || text[0] != '{') {
-      throw unexpected("'{'");
+  private int most(int least) {
+    return Math.min(MAX_ENTRIES, text.length() / least);
+  }
+
+  private Header header(long dataBytes) {
+    if (text.at(0) != '{') {
+      throw text.unexpected("'{'", 0);
     }
+    object();
+    while (at < text.length()) {
+      if (text.at(at) != ' ') {
+        throw text.unexpected("only spaces after the object", at);
+      }
+      at++;
+    }
+    NameIndex names = new NameIndex(text, tensors.names(), tensors.count());
+    NameIndex metadata = new NameIndex(text, keys, keyCount);
+    checkCoverage(dataBytes);
+    return new Header(text, names, metadata, tensors);
+  }
+
+  private void object() {
     expect('{');
     if (skip('}')) {
-      return new Header(Map.of(), tensors);
+      return;
     }
     do {
-      String name = string();
+      int name = string();
       expect(':');
-      if (name.equals(METADATA)) {
-        refuseTwice(METADATA, metadata);
-        metadata = metadata();
+      if (text.equal(name, METADATA)) {
+        metadata();
       } else {
-        refuseTwice(name, tensors.put(name, namedEntry(name)));
+        tensor(name);
       }
     } while (skip(','));
     expect('}');
-    return new Header(metadata == null ? Map.of() : metadata, tensors);
   }
 
-  private Map<String, String> metadata() throws BadHeader {
-    Map<String, String> metadata = new LinkedHashMap<>();
+  private void metadata() {
+    refuseTwice(METADATA, hasMetadata);
+    hasMetadata = true;
     expect('{');
     if (skip('}')) {
-      return metadata;
+      return;
     }
+    keys = new int[most(LEAST_TEXT)];
     do {
       count();
-      String key = string();
+      int key = string();
       expect(':');
-      refuseTwice(key, metadata.put(key, string()));
+      string();
+      keys[keyCount++] = key;
     } while (skip(','));
     expect('}');
-    return metadata;
   }
 
-  private Entry namedEntry(String name) throws BadHeader {
-    try {
-      return entry();
-    } catch (BadHeader bad) {
-      throw new BadHeader("tensor " + quote(name) + ": " + bad.getMessage());
-    }
-  }
-
-  private Entry entry() throws BadHeader {
+  private void tensor(int name) {
     count();
-    Dtype dtype = null;
-    long[] shape = null;
-    long[] offsets = null;
+    try {
+      fields();
+      checkBytes();
+    } catch (BadHeader bad) {
+      throw new BadHeader("tensor " + text.quote(name) + ": " + bad.getMessage());
+    }
+    tensors.add(name, dtype, shapeAt, rank, offsets[0], offsets[1]);
+  }
+
+  private void fields() {
+    dtype = null;
+    rank = -1;
+    offsetCount = -1;
     expect('{');
     do {
-      String field = string();
+      int field = string();
       expect(':');
-      switch (field) {
-        case "dtype" -> {
-          refuseTwice(field, dtype);
-          dtype = dtype();
-        }
-        case "shape" -> {
-          refuseTwice(field, shape);
-          shape = integers(field, MAX_RANK);
-        }
-        case "data_offsets" -> {
-          refuseTwice(field, offsets);
-          offsets = integers(field, 2);
-        }
-        default ->
-            throw new BadHeader("expected dtype, shape and data_offsets, got " + quote(field));
+      if (text.equal(field, "dtype")) {
+        refuseTwice("dtype", dtype != null);
+        dtype = dtype();
+      } else if (text.equal(field, "shape")) {
+        refuseTwice("shape", rank >= 0);
+        shapeAt = at;
+        rank = integers("shape", shape);
+      } else if (text.equal(field, "data_offsets")) {
+        refuseTwice("data_offsets", offsetCount >= 0);
+        offsetCount = integers("data_offsets", offsets);
+      } else {
+        throw new BadHeader("expected dtype, shape and data_offsets, got " + text.quote(field));
       }
     } while (skip(','));
     expect('}');
-    if (dtype == null || shape == null || offsets == null || offsets.length != 2) {
+    if (dtype == null || rank < 0 || offsetCount != 2) {
       throw new BadHeader("expected dtype, shape and two data_offsets, got less");
     }
-    checkBytes(dtype, shape, offsets);
-    return new Entry(dtype, shape, offsets[0], offsets[1]);
   }
 
-  private Dtype dtype() throws BadHeader {
-    String name = string();
-    Dtype dtype = Dtype.find(name);
-    if (dtype == null) {
-      String all = Arrays.toString(Dtype.values());
-      throw new BadHeader("dtype: expected one of " + all + ", got " + quote(name));
+  private Dtype dtype() {
+    int name = string();
+    for (Dtype known : DTYPES) {
+      if (text.equal(name, known.name())) {
+        return known;
+      }
     }
-    return dtype;
+    throw new BadHeader(
+        "dtype: expected one of " + Arrays.toString(DTYPES) + ", got " + text.quote(name));
   }
 
-  private static void checkBytes(Dtype dtype, long[] shape, long[] offsets) throws BadHeader {
+  private void checkBytes() {
     long bytes = dtype.bytes();
     try {
-      for (long dimension : shape) {
-        bytes = Math.multiplyExact(bytes, dimension);
+      for (int i = 0; i < rank; i++) {
+        bytes = Math.multiplyExact(bytes, shape[i]);
       }
     } catch (ArithmeticException overflow) {
-      throw new BadHeader("shape: expected below 2^63 bytes, got " + Arrays.toString(shape));
+      throw new BadHeader("shape: expected below 2^63 bytes, got " + shape());
     }
     // Both offsets are non-negative, so their difference does not overflow.
     if (offsets[1] - offsets[0] != bytes) {
       throw new BadHeader(
           String.format(
               "data_offsets: expected %d bytes for %s %s, got %s",
-              bytes, dtype, Arrays.toString(shape), Arrays.toString(offsets)));
+              bytes, dtype, shape(), Arrays.toString(offsets)));
     }
   }
 
-  private long[] integers(String field, int most) throws BadHeader {
-    long[] values = new long[2];
+  private String shape() {
+    return Arrays.toString(Arrays.copyOf(shape, rank));
+  }
+
+  /** Reads a list of integers into an array that must be large enough; their number. */
+  private int integers(String field, long[] values) {
     int count = 0;
     expect('[');
     if (!skip(']')) {
       do {
-        if (count == most) {
-          throw new BadHeader(field + ": expected at most " + most + " numbers, got more");
+        if (count == values.length) {
+          throw new BadHeader(field + ": expected at most " + count + " numbers, got more");
         }
-        values = count == values.length ? Arrays.copyOf(values, most) : values;
         values[count++] = integer(field);
       } while (skip(','));
       expect(']');
     }
-    return count == values.length ? values : Arrays.copyOf(values, count);
+    return count;
   }
 
-  private long integer(String field) throws BadHeader {
-    skipSpace();
+  private long integer(String field) {
+    at = text.skipSpace(at);
     int start = at;
     long value = 0;
-    while (at < text.length && text[at] >= '0' && text[at] <= '9') {
-      int digit = text[at++] - '0';
+    while (text.at(at) >= '0' && text.at(at) <= '9') {
+      int digit = text.at(at++) - '0';
       if (value > (Long.MAX_VALUE - digit) / 10) {
         throw new BadHeader(field + ": expected numbers below 2^63, got a larger one");
       }
       value = 10 * value + digit;
     }
-    boolean leadingZero = at - start > 1 && text[start] == '0';
-    boolean goesOn = at < text.length && ".eE+-".indexOf(text[at]) >= 0;
+    boolean leadingZero = at - start > 1 && text.at(start) == '0';
+    boolean goesOn = ".eE+-".indexOf(text.at(at)) >= 0;
     if (at == start || leadingZero || goesOn) {
       throw new BadHeader(field + ": expected non-negative integers, got something else");
     }
     return value;
   }
 
-  /** A JSON string: strict UTF-8, escapes resolved, no control characters, no lone surrogates. */
-  private String string() throws BadHeader {
+  /** Passes over a string, checking it; its position for {@link HeaderText}. */
+  private int string() {
     expect('"');
-    StringBuilder escaped = null;
-    int start = at;
-    while (at < text.length) {
-      byte b = text[at];
-      if (b == '"') {
-        String last = decode(start, at++);
-        return escaped == null ? last : paired(escaped.append(last));
-      } else if (b == '\\') {
-        escaped = escaped == null ? new StringBuilder() : escaped;
-        escaped.append(decode(start, at++)).append(escape());
-        start = at;
-      } else if (b >= 0 && b < 0x20) {
-        throw unexpected("no control character in a string");
-      } else {
-        at++;
-        if (escaped != null && b >= 0 && start == at - 1) {
-          escaped.append((char) b); // what stands between escapes is short: no string for each
-          start = at;
-        }
-      }
-    }
-    throw unexpected("the end of a string");
+    int string = at;
+    at = text.end(string);
+    return string;
   }
 
-  private char escape() throws BadHeader {
-    byte b = at < text.length ? text[at++] : 0;
-    int simple = "\"\\/bfnrt".indexOf(b);
-    if (simple >= 0) {
-      return "\"\\/\b\f\n\r\t".charAt(simple);
-    }
-    if (b != 'u' || at + 4 > text.length) {
-      throw unexpected("a JSON escape before");
-    }
-    int value = 0;
-    for (int end = at + 4; at < end; at++) {
-      int digit = text[at] < 0 ? -1 : Character.digit(text[at], 16);
-      if (digit < 0) {
-        throw unexpected("four hexadecimal digits");
-      }
-      value = 16 * value + digit;
-    }
-    return (char) value;
-  }
-
-  private static String paired(StringBuilder text) throws BadHeader {
-    for (int i = 0; i < text.length(); i++) {
-      if (Character.isSurrogate(text.charAt(i))) {
-        if (i + 1 == text.length()
-            || !Character.isSurrogatePair(text.charAt(i), text.charAt(i + 1))) {
-          throw new BadHeader("expected paired surrogates in a string, got a lone one");
-        }
-        i++;
-      }
-    }
-    return text.toString();
-  }
-
-  private String decode(int start, int end) throws BadHeader {
-    if (ascii(start, end)) {
-      return new String(text, start, end - start, StandardCharsets.ISO_8859_1);
-    }
-    try {
-      return utf8.decode(ByteBuffer.wrap(text, start, end - start)).toString();
-    } catch (CharacterCodingException invalid) {
-      throw new BadHeader("expected UTF-8, got other bytes between " + start + " and " + end);
-    }
-  }
-
-  private boolean ascii(int start, int end) {
-    for (int i = start; i < end; i++) {
-      if (text[i] < 0) {
-        return false;
-      }
-    }
-    return true;
-  }
-
-  private void count() throws BadHeader {
+  private void count() {
     if (++entries > MAX_ENTRIES) {
       throw new BadHeader("expected at most " + MAX_ENTRIES + " entries, got more");
     }
   }
 
-  private void skipSpace() {
-    while (at < text.length && " \t\n\r".indexOf(text[at]) >= 0) {
-      at++;
-    }
-  }
-
   private boolean skip(char c) {
-    skipSpace();
-    boolean found = at < text.length && text[at] == c;
+    at = text.skipSpace(at);
+    boolean found = text.at(at) == c;
     at += found ? 1 : 0;
     return found;
   }
 
-  private void expect(char c) throws BadHeader {
+  private void expect(char c) {
     if (!skip(c)) {
-      throw unexpected("'" + c + "'");
+      throw text.unexpected("'" + c + "'", at);
     }
   }
 
-  private BadHeader unexpected(String expected) {
-    String got = at < text.length ? String.format("byte 0x%02x", text[at]) : "its end";
-    return new BadHeader("expected " + expected + " at byte " + at + " of the header, got " + got);
-  }
-
-  private static void refuseTwice(String field, Object earlier) throws BadHeader {
-    if (earlier != null) {
-      throw new BadHeader(quote(field) + ": expected once, got twice");
+  private static void refuseTwice(String field, boolean earlier) {
+    if (earlier) {
+      throw new BadHeader('"' + field + "\": expected once, got twice");
     }
-  }
-
-  /** A name from the file as a message may show it: short and without control characters. */
-  static String quote(String name) {
-    String shown = name.length() > 80 ? name.substring(0, 80) + "..." : name;
-    return '"' + shown.replaceAll("\\p{Cntrl}", "?") + '"';
   }
 
   /** Checks that the tensors fill the data from its first byte to its last, each byte once. */
-  private static void checkCoverage(Map<String, Entry> tensors, long size) throws BadHeader {
-    List<Map.Entry<String, Entry>> inOrder = new ArrayList<>(tensors.entrySet());
-    inOrder.sort(
-        Comparator.comparingLong((Map.Entry<String, Entry> e) -> e.getValue().begin())
-            .thenComparingLong(e -> e.getValue().end()));
+  private void checkCoverage(long size) {
+    Integer[] order = tensors.order();
     long end = 0;
-    for (Map.Entry<String, Entry> named : inOrder) {
-      Entry tensor = named.getValue();
-      if (tensor.begin() != end || tensor.end() > size) {
+    for (int i = 0; i < tensors.count(); i++) {
+      int tensor = order == null ? i : order[i];
+      if (tensors.begin(tensor) != end || tensors.end(tensor) > size) {
         throw new BadHeader(
             String.format(
                 "tensor %s: data_offsets: expected a range from %d, where its predecessor ends, "
                     + "within %d bytes of data, got [%d, %d]",
-                quote(named.getKey()), end, size, tensor.begin(), tensor.end()));
+                text.quote(tensors.names()[tensor]),
+                end,
+                size,
+                tensors.begin(tensor),
+                tensors.end(tensor)));
       }
-      end = tensor.end();
+      end = tensors.end(tensor);
     }
     if (end != size) {
       throw new BadHeader(

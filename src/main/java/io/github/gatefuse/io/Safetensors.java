@@ -9,23 +9,31 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
-import java.util.Collections;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.IntFunction;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.IntStream;
 
 /**
  * An open safetensors file: its tensors by name, each read into an array of its own when asked for.
  *
  * <p>The header is checked entirely before anything else is read: it must be strict JSON of the
  * format's structure, no longer than the file or 100 MB, with at most 100,000 entries, and its
- * tensors must fill the rest of the file, each byte once. What a file claims is never allocated;
- * opening takes memory of at most six times the header's bytes plus 32 MiB for the most entries,
- * and reading a tensor takes its array and 64 KiB. Files may be larger than 2 GiB.
+ * tensors must fill the rest of the file, each byte once. Files may be larger than 2 GiB.
+ *
+ * <p>Whatever a file claims, opening it and reading each tensor once allocates, garbage counted, at
+ * most its header's bytes, the arrays that are returned, and 8 MiB: no more than the file's size
+ * and 8 MiB where F32, F64 and I64 are read as such. Names and text entries stay in the header's
+ * bytes, and become strings when they are asked for.
  *
  * <p>The format: <a
  * href="https://huggingface.co/docs/safetensors">huggingface.co/docs/safetensors</a>.
@@ -40,7 +48,10 @@ public final class Safetensors implements AutoCloseable {
   private final Path path;
   private final FileChannel channel;
   private final long dataStart;
-  private final HeaderParser.Header header;
+  private final Header header;
+
+  /** A block for reading, where no thread is using it. */
+  private final AtomicReference<ByteBuffer> spare = new AtomicReference<>();
 
   private Safetensors(Path path, FileChannel channel) throws IOException {
     this.path = path;
@@ -57,7 +68,7 @@ public final class Safetensors implements AutoCloseable {
     dataStart = 8 + length;
     try {
       header = HeaderParser.parse(read(8, (int) length).array(), size - dataStart);
-    } catch (HeaderParser.BadHeader e) {
+    } catch (HeaderText.BadHeader e) {
       throw bad(e.getMessage());
     }
   }
@@ -67,10 +78,14 @@ public final class Safetensors implements AutoCloseable {
    *
    * @param path the file
    * @return the open file, to be closed by the caller
-   * @throws GatefuseException with {@link Code#BAD_FILE} if it cannot be read or is not a sound
-   *     safetensors file, naming the file and the field
+   * @throws GatefuseException with {@link Code#IO_FAILED} if it cannot be opened or read; with
+   *     {@link Code#BAD_FILE} if it is not a sound safetensors file, naming the file and the field
    */
   public static Safetensors open(Path path) {
+    // Some systems open a directory like a file, of any size.
+    if (Files.isDirectory(path)) {
+      throw new GatefuseException(Code.IO_FAILED, path + ": expected a file, got a directory");
+    }
     try {
       FileChannel channel = FileChannel.open(path, StandardOpenOption.READ);
       try {
@@ -80,26 +95,28 @@ public final class Safetensors implements AutoCloseable {
         throw e;
       }
     } catch (IOException e) {
-      throw new GatefuseException(Code.BAD_FILE, path + ": cannot be read: " + e, e);
+      throw failed(path, "read", e);
     }
   }
 
   /**
    * The file's text entries.
    *
-   * @return an unmodifiable map in the file's order, empty if there are none
+   * @return an unmodifiable map in the file's order, empty if there are none; its strings are made
+   *     anew whenever they are asked for
    */
   public Map<String, String> metadata() {
-    return Collections.unmodifiableMap(header.metadata());
+    return header.metadata();
   }
 
   /**
    * The names of all tensors.
    *
-   * @return an unmodifiable set in the header's order
+   * @return an unmodifiable set in the header's order; its strings are made anew whenever they are
+   *     asked for
    */
   public Set<String> names() {
-    return Collections.unmodifiableSet(header.tensors().keySet());
+    return header.tensors().names();
   }
 
   /**
@@ -109,7 +126,7 @@ public final class Safetensors implements AutoCloseable {
    * @return true if there is
    */
   public boolean has(String name) {
-    return header.tensors().containsKey(name);
+    return header.tensors().find(name) >= 0;
   }
 
   /**
@@ -120,18 +137,18 @@ public final class Safetensors implements AutoCloseable {
    * @throws IllegalArgumentException if there is no such tensor
    */
   public Dtype dtype(String name) {
-    return entry(name).dtype();
+    return header.dtype(tensor(name));
   }
 
   /**
    * The shape of a tensor.
    *
    * @param name one of {@link #names()}
-   * @return the dimensions, a copy; empty for a single number
+   * @return the dimensions, a new array; empty for a single number
    * @throws IllegalArgumentException if there is no such tensor
    */
   public long[] shape(String name) {
-    return entry(name).shape().clone();
+    return header.shape(tensor(name));
   }
 
   /**
@@ -141,14 +158,11 @@ public final class Safetensors implements AutoCloseable {
    * @return its values, row-major, owned by the caller
    * @throws IllegalArgumentException if there is no such tensor
    * @throws GatefuseException with {@link Code#BAD_FILE} if its type is none of F64, F32, F16,
-   *     BF16, it is too large for one array, or reading fails; with {@link Code#OUT_OF_MEMORY} if
-   *     there is no memory for it
+   *     BF16, or it is too large for one array; with {@link Code#IO_FAILED} if reading fails; with
+   *     {@link Code#OUT_OF_MEMORY} if there is no memory for it
    */
   public float[] floats(String name) {
-    Dtype dtype = floating(name, "F64, F32, F16 or BF16");
-    float[] out = allocate(name, float[]::new);
-    read(name, (buffer, i) -> out[i] = (float) number(buffer, dtype));
-    return out;
+    return read(floating(name), float[]::new, Safetensors::takeFloats);
   }
 
   /**
@@ -160,10 +174,7 @@ public final class Safetensors implements AutoCloseable {
    * @throws GatefuseException as {@link #floats} does
    */
   public double[] doubles(String name) {
-    Dtype dtype = floating(name, "F64, F32, F16 or BF16");
-    double[] out = allocate(name, double[]::new);
-    read(name, (buffer, i) -> out[i] = number(buffer, dtype));
-    return out;
+    return read(floating(name), double[]::new, Safetensors::takeDoubles);
   }
 
   /**
@@ -176,12 +187,11 @@ public final class Safetensors implements AutoCloseable {
    *     {@link #floats} does
    */
   public long[] longs(String name) {
-    if (dtype(name) != Dtype.I64) {
-      throw bad(name + ": expected dtype I64, got " + dtype(name));
+    int tensor = tensor(name);
+    if (header.dtype(tensor) != Dtype.I64) {
+      throw wrongDtype(tensor, "I64");
     }
-    long[] out = allocate(name, long[]::new);
-    read(name, (buffer, i) -> out[i] = buffer.getLong());
-    return out;
+    return read(tensor, long[]::new, Safetensors::takeLongs);
   }
 
   /**
@@ -190,7 +200,8 @@ public final class Safetensors implements AutoCloseable {
    * <p>These are the tensors under the prefix that are named like recurrent parameters ({@code
    * weight_ih_l0}, {@code bias_hh_l1_reverse}), without the prefix, and {@value RnnSpec#EMBEDDING},
    * {@value RnnSpec#HEAD_WEIGHT} and {@value RnnSpec#HEAD_BIAS}, which never have one. Other
-   * tensors are left alone. F64 stays float64, all else becomes float32.
+   * tensors are left alone. F64 stays float64, all else becomes float32. Each tensor that is taken
+   * is allocated twice, one after the other: as it is read, and as the weights' own copy.
    *
    * @param prefix what stands before the recurrent parameters' names, such as {@code rnn.}; empty
    *     for nothing
@@ -201,11 +212,14 @@ public final class Safetensors implements AutoCloseable {
   public Weights weights(String prefix) {
     Weights.Builder builder = Weights.builder();
     boolean found = false;
-    for (String name : names()) {
-      String rest = name.startsWith(prefix) ? name.substring(prefix.length()) : "";
-      if (RECURRENT.matcher(rest).matches()) {
-        found = true;
-        add(builder, name, rest);
+    Matcher recurrent = RECURRENT.matcher("");
+    for (int tensor = 0; tensor < header.tensors().count(); tensor++) {
+      if (header.startsWith(tensor, prefix)) {
+        String name = header.tensors().name(tensor);
+        if (recurrent.reset(name).region(prefix.length(), name.length()).matches()) {
+          found = true;
+          add(builder, name, name.substring(prefix.length()));
+        }
       }
     }
     if (!found) {
@@ -230,14 +244,15 @@ public final class Safetensors implements AutoCloseable {
 
   private int dimension(String name, long size) {
     if (size > Integer.MAX_VALUE) {
-      throw bad(name + ": shape: expected dimensions below 2^31, got " + size);
+      throw bad(HeaderText.shown(name) + ": shape: expected dimensions below 2^31, got " + size);
     }
     return (int) size;
   }
 
   private String someNames() {
-    return names().stream().limit(8).map(HeaderParser::quote).toList()
-        + (names().size() > 8 ? " and others" : "");
+    int shown = Math.min(8, header.tensors().count());
+    return IntStream.range(0, shown).mapToObj(i -> '"' + header.shown(i) + '"').toList()
+        + (shown < header.tensors().count() ? " and others" : "");
   }
 
   /** Closes the file; reading afterwards is an {@link IllegalStateException}. Idempotent. */
@@ -246,30 +261,53 @@ public final class Safetensors implements AutoCloseable {
     try {
       channel.close();
     } catch (IOException e) {
-      throw new GatefuseException(Code.BAD_FILE, path + ": cannot be closed: " + e, e);
+      throw failed(path, "closed", e);
     }
   }
 
-  /** Takes the next value out of a buffer, for element i. */
-  private interface Element {
-    void take(ByteBuffer buffer, int i);
+  /** Takes all values out of a buffer, into an array from element i; the next i. */
+  private interface Taker<A> {
+    int take(ByteBuffer buffer, Dtype dtype, A out, int i);
   }
 
-  private void read(String name, Element element) {
-    HeaderParser.Entry entry = entry(name);
-    int size = entry.dtype().bytes();
-    long position = dataStart + entry.begin();
-    long end = dataStart + entry.end();
-    ByteBuffer buffer = buffer((int) Math.min(BLOCK, end - position));
-    int i = 0;
-    while (position < end) {
-      buffer.clear().limit((int) Math.min(buffer.capacity(), end - position));
+  private static int takeFloats(ByteBuffer buffer, Dtype dtype, float[] out, int i) {
+    int next = i;
+    while (buffer.hasRemaining()) {
+      out[next++] = (float) number(buffer, dtype);
+    }
+    return next;
+  }
+
+  private static int takeDoubles(ByteBuffer buffer, Dtype dtype, double[] out, int i) {
+    int next = i;
+    while (buffer.hasRemaining()) {
+      out[next++] = number(buffer, dtype);
+    }
+    return next;
+  }
+
+  private static int takeLongs(ByteBuffer buffer, Dtype dtype, long[] out, int i) {
+    int next = i;
+    while (buffer.hasRemaining()) {
+      out[next++] = buffer.getLong();
+    }
+    return next;
+  }
+
+  /** Reads a tensor block by block. A block holds whole values: its size is a multiple of all. */
+  private <A> A read(int tensor, IntFunction<A> array, Taker<A> taker) {
+    A out = allocate(tensor, array);
+    long position = dataStart + header.begin(tensor);
+    long end = dataStart + header.end(tensor);
+    ByteBuffer buffer = spare.getAndSet(null);
+    buffer = buffer == null ? buffer(BLOCK) : buffer;
+    for (int i = 0; position < end; position += buffer.limit()) {
+      buffer.clear().limit((int) Math.min(BLOCK, end - position));
       fill(buffer, position);
-      position += buffer.limit();
-      while (buffer.remaining() >= size) {
-        element.take(buffer, i++);
-      }
+      i = taker.take(buffer, header.dtype(tensor), out, i);
     }
+    spare.set(buffer);
+    return out;
   }
 
   private ByteBuffer read(long position, int bytes) {
@@ -297,7 +335,7 @@ public final class Safetensors implements AutoCloseable {
         }
       }
     } catch (IOException e) {
-      throw new GatefuseException(Code.BAD_FILE, path + ": cannot be read: " + e, e);
+      throw failed(path, "read", e);
     }
     buffer.flip();
   }
@@ -327,38 +365,56 @@ public final class Safetensors implements AutoCloseable {
     return bits < 0 ? -magnitude : magnitude;
   }
 
-  private Dtype floating(String name, String expected) {
-    Dtype dtype = dtype(name);
-    if (!dtype.floating()) {
-      throw bad(name + ": expected dtype " + expected + ", got " + dtype);
+  /** The number of a tensor that must be of floating numbers. */
+  private int floating(String name) {
+    int tensor = tensor(name);
+    if (!header.dtype(tensor).floating()) {
+      throw wrongDtype(tensor, "F64, F32, F16 or BF16");
     }
-    return dtype;
+    return tensor;
+  }
+
+  private GatefuseException wrongDtype(int tensor, String expected) {
+    return bad(
+        header.shown(tensor) + ": expected dtype " + expected + ", got " + header.dtype(tensor));
   }
 
   /** An array for a tensor, whose bytes the file is known to hold. */
-  private <A> A allocate(String name, IntFunction<A> array) {
-    HeaderParser.Entry entry = entry(name);
-    long count = (entry.end() - entry.begin()) / entry.dtype().bytes();
+  private <A> A allocate(int tensor, IntFunction<A> array) {
+    long count = (header.end(tensor) - header.begin(tensor)) / header.dtype(tensor).bytes();
     if (count > Integer.MAX_VALUE - 8) {
-      throw bad(name + ": expected fewer than 2^31-8 values for one array, got " + count);
+      throw bad(
+          header.shown(tensor) + ": expected fewer than 2^31-8 values for one array, got " + count);
     }
     try {
       return array.apply((int) count);
     } catch (OutOfMemoryError e) {
       throw new GatefuseException(
           Code.OUT_OF_MEMORY,
-          path + ": " + name + ": expected heap for " + count + " values, got none; raise -Xmx",
+          (path + ": " + header.shown(tensor) + ": expected heap for " + count)
+              + " values, got none; raise -Xmx",
           e);
     }
   }
 
-  private HeaderParser.Entry entry(String name) {
-    HeaderParser.Entry entry = header.tensors().get(name);
-    if (entry == null) {
+  private int tensor(String name) {
+    int tensor = header.tensors().find(name);
+    if (tensor < 0) {
       throw new IllegalArgumentException(
-          path + ": expected a tensor " + HeaderParser.quote(name) + ", got " + someNames());
+          path + ": expected a tensor \"" + HeaderText.shown(name) + "\", got " + someNames());
     }
-    return entry;
+    return tensor;
+  }
+
+  /** A failure of the file system, not of what the file holds. */
+  static GatefuseException failed(Path path, String verb, IOException e) {
+    String reason = e.toString();
+    if (e instanceof NoSuchFileException) {
+      reason = "no such file or directory";
+    } else if (e instanceof AccessDeniedException) {
+      reason = "permission denied";
+    }
+    return new GatefuseException(Code.IO_FAILED, path + ": cannot be " + verb + ": " + reason, e);
   }
 
   private GatefuseException bad(String message) {

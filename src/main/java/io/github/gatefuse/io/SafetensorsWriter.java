@@ -166,7 +166,7 @@ public final class SafetensorsWriter {
    * <p>Tensors are laid out by falling size of their numbers, so that each is aligned to its own.
    *
    * @param path the file, in a directory that exists; an earlier file of that name is replaced
-   * @throws GatefuseException with {@link Code#BAD_FILE} if it cannot be written, such as for a
+   * @throws GatefuseException with {@link Code#IO_FAILED} if it cannot be written, such as for a
    *     full disk; an earlier file is then untouched and no temporary one remains
    */
   public void write(Path path) {
@@ -193,7 +193,7 @@ public final class SafetensorsWriter {
       }
       move(temporary, target);
     } catch (IOException e) {
-      throw new GatefuseException(Code.BAD_FILE, path + ": cannot be written: " + e, e);
+      throw Safetensors.failed(path, "written", e);
     } finally {
       remove(temporary);
     }

@@ -10,11 +10,14 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.DisabledOnOs;
 import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The launcher in a checkout of its own, with a java that only tells how it was called. */
 @DisabledOnOs(value = OS.WINDOWS, disabledReason = "bin/gatefuse is a shell script")
@@ -44,12 +47,18 @@ class LauncherTest {
   }
 
   private Outcome run(Path launcher, String... args) throws IOException, InterruptedException {
+    return run(Map.of("JAVA_HOME", folder.resolve("jdk").toString()), launcher, args);
+  }
+
+  private Outcome run(Map<String, String> environment, Path launcher, String... args)
+      throws IOException, InterruptedException {
     Path out = folder.resolve("out");
     Path err = folder.resolve("err");
     ProcessBuilder builder = new ProcessBuilder(launcher.toString());
     builder.command().addAll(List.of(args));
     builder.directory(folder.toFile()).redirectOutput(out.toFile()).redirectError(err.toFile());
-    builder.environment().put("JAVA_HOME", folder.resolve("jdk").toString());
+    builder.environment().remove("JAVA_HOME");
+    builder.environment().putAll(environment);
     int code = builder.start().waitFor();
     return new Outcome(code, Files.readAllLines(out, UTF_8), Files.readString(err));
   }
@@ -99,6 +108,50 @@ class LauncherTest {
     Outcome outcome = run(home.resolve("bin/gatefuse"));
     assertEquals(2, outcome.code());
     assertEquals("building (once)...\ngatefuse: the build failed; see above\n", outcome.err());
+  }
+
+  private void assertTooOld(Outcome outcome, String version) {
+    assertEquals(2, outcome.code());
+    assertEquals(
+        "gatefuse: expected Java 17 or later, got " + version + "; install it or set JAVA_HOME\n",
+        outcome.err());
+    assertEquals(List.of(), outcome.out());
+  }
+
+  /** The environment of a user with that folder in front of the path, and no JAVA_HOME. */
+  private static Map<String, String> path(Path first) {
+    return Map.of("PATH", first + ":" + System.getenv("PATH"));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"11.0.2", "1.8.0_292", "16"})
+  void anOldJavaIsTold(String version) throws IOException, InterruptedException {
+    Path release = folder.resolve("jdk/release");
+    Files.writeString(
+        release, "IMPLEMENTOR=\"X\"\nJAVA_VERSION=\"" + version + "\"\nOS=\"Linux\"\n");
+    Path launcher = home.resolve("bin/gatefuse");
+    assertTooOld(run(launcher, "info"), version);
+    // On the path a java is often a link, and its version lies beside what it leads to.
+    Path bin = Files.createDirectories(folder.resolve("bin"));
+    Files.createSymbolicLink(bin.resolve("java"), folder.resolve("jdk/bin/java"));
+    assertTooOld(run(path(bin), launcher, "info"), version);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"11.0.2", "1.8.0_292"})
+  void anOldJavaWithoutAFileOfItsVersionIsAsked(String version)
+      throws IOException, InterruptedException {
+    Path bin = folder.resolve("some/bin");
+    script(bin.resolve("java"), "echo 'openjdk version \"" + version + "\" 2019-01-15' >&2");
+    script(bin.resolve("javac"), "echo 'javac " + version + "' >&2");
+    assertTooOld(run(path(bin), home.resolve("bin/gatefuse"), "info"), version);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"17", "17.0.1", "21-ea", "100.1"})
+  void aLaterJavaRuns(String version) throws IOException, InterruptedException {
+    Files.writeString(folder.resolve("jdk/release"), "JAVA_VERSION=\"" + version + "\"\n");
+    assertEquals(7, run(home.resolve("bin/gatefuse"), "info").code());
   }
 
   @Test

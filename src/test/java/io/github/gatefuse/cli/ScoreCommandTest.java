@@ -323,6 +323,26 @@ class ScoreCommandTest {
   }
 
   @Test
+  void whatAHostileModelSaysIsShownHarmless() throws IOException {
+    String text = "\u001b]0;owned\u0007\ngatefuse: all is well\u202e";
+    model = TinyModel.write(folder.resolve("m"), TinyModel.SPEC, Map.of("bos", text)).toString();
+    assertRefused(
+        score(file("good", "a\n")),
+        model
+            + ": metadata bos: expected 10, the line feed; got"
+            + " \\x1b]0;owned\\x07 gatefuse: all is well\\u{202e}");
+  }
+
+  @Test
+  void aModelThatCannotBeReadIsRefused() throws IOException {
+    String file = file("good", "a\n");
+    model = folder.toString();
+    assertRefused(score(file), folder + ": expected a file, got a directory");
+    model = folder.resolve("missing").toString();
+    assertRefused(score(file), model + ": no such file");
+  }
+
+  @Test
   void aStackTraceIsShownOnlyOnDemand() {
     String missing = folder.resolve("missing").toString();
     assertEquals(1, score(missing).err().lines().count());

@@ -31,6 +31,7 @@ import java.util.Random;
 import java.util.Set;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -174,10 +175,75 @@ class SafetensorsTest {
       assertThrows(IllegalArgumentException.class, () -> in.shape("x"));
       assertThrows(IllegalArgumentException.class, () -> in.dtype("x"));
     }
+  }
+
+  private static void assertIoFailed(String message, Executable body) {
+    GatefuseException e = assertThrows(GatefuseException.class, body);
+    assertEquals(Code.IO_FAILED, e.code());
+    assertEquals(message, e.getMessage());
+  }
+
+  @Test
+  void failuresOfTheFileSystemAreToldFromBadFiles() throws IOException {
     Path missing = directory.resolve("missing");
-    GatefuseException e = assertThrows(GatefuseException.class, () -> Safetensors.open(missing));
-    assertEquals(Code.BAD_FILE, e.code());
-    assertTrue(e.getMessage().contains(missing.toString()), e.getMessage());
+    assertIoFailed(
+        missing + ": cannot be read: no such file or directory", () -> Safetensors.open(missing));
+    assertIoFailed(
+        directory + ": expected a file, got a directory", () -> Safetensors.open(directory));
+    Path file = Files.writeString(directory.resolve("file"), "");
+    Path below = file.resolve("below");
+    assertIoFailed(
+        below
+            + ": cannot be read: java.nio.file.FileSystemException: "
+            + below
+            + ": Not a directory",
+        () -> Safetensors.open(below));
+    assertIoFailed(
+        missing.resolve("x") + ": cannot be written: no such file or directory",
+        () -> SafetensorsWriter.create().write(missing.resolve("x")));
+  }
+
+  @Test
+  void whatMayNotBeReadIsAnIoFailure() throws IOException {
+    Path file = write(file("{}"));
+    Files.setPosixFilePermissions(file, Set.of());
+    assumeTrue(!Files.isReadable(file), "this user may read every file");
+    assertIoFailed(file + ": cannot be read: permission denied", () -> Safetensors.open(file));
+  }
+
+  /** An interrupt closes the file under the read: of all failures the one that a test can cause. */
+  @Test
+  void aReadThatFailsIsAnIoFailure() throws IOException {
+    String header = "{\"x\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[0,4]}}";
+    try (Safetensors in = open(header, new byte[4])) {
+      Thread.currentThread().interrupt();
+      GatefuseException e = assertThrows(GatefuseException.class, () -> in.floats("x"));
+      assertTrue(Thread.interrupted());
+      assertEquals(Code.IO_FAILED, e.code());
+      assertTrue(e.getMessage().contains("model.safetensors: cannot be read: "), e.getMessage());
+    }
+  }
+
+  /** Names, keys and values are as odd as may be, in every way in which they can be asked for. */
+  @Test
+  void viewsOfNamesAndTexts() throws IOException {
+    String header =
+        "{ \"b\\u0041\" :{\"shape\":[ 2 ,0,13],\"dtype\":\"F32\",\"data_offsets\":[0,0]},"
+            + "\"__metadata__\"\t: {\"\\ud83d\\ude00\" :\n\"\",\"k\":\"\u00e9\"}, "
+            + "\"a\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[0,4]}}  ";
+    try (Safetensors in = open(header, new byte[4])) {
+      assertEquals(List.of("bA", "a"), List.copyOf(in.names()));
+      assertTrue(in.names().contains("bA") && !in.names().contains("b") && !in.has("bAA"));
+      assertArrayEquals(new long[] {2, 0, 13}, in.shape("bA"));
+      assertEquals(Map.of("\ud83d\ude00", "", "k", "\u00e9"), in.metadata());
+      assertEquals("\u00e9", in.metadata().get("k"));
+      assertTrue(in.metadata().containsKey("\ud83d\ude00"));
+      assertFalse(in.metadata().containsKey("\ud83d"));
+      assertFalse(in.has("__metadata__"));
+      assertThrows(UnsupportedOperationException.class, () -> in.names().remove("a"));
+      assertThrows(UnsupportedOperationException.class, () -> in.metadata().remove("k"));
+      assertThrows(UnsupportedOperationException.class, () -> in.metadata().put("k", ""));
+    }
   }
 
   @Test
@@ -288,7 +354,7 @@ class SafetensorsTest {
     SafetensorsWriter writer = SafetensorsWriter.create().add("x", new float[100_000], 100_000);
     GatefuseException e =
         assertThrows(GatefuseException.class, () -> writer.write(path, p -> full(p, room)));
-    assertEquals(Code.BAD_FILE, e.code());
+    assertEquals(Code.IO_FAILED, e.code());
     assertTrue(e.getMessage().contains("No space left on device"), e.getMessage());
     assertEquals("old", Files.readString(path));
     try (Stream<Path> files = Files.list(directory)) {
@@ -375,6 +441,7 @@ class SafetensorsTest {
         cut.write(ByteBuffer.wrap(file(header, new byte[3])));
       }
       GatefuseException e = assertThrows(GatefuseException.class, () -> in.floats("x"));
+      assertEquals(Code.BAD_FILE, e.code());
       assertTrue(e.getMessage().contains("the file's end"), e.getMessage());
     }
   }

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "batch.hpp"
+
+#include <algorithm>
+
+namespace gatefuse {
+namespace {
+
+void needs(const char* name, const void* pointer, bool wanted, const char* why) {
+  if (wanted && pointer == nullptr) wrong(name, why, "null");
+  if (!wanted && pointer != nullptr) wrong(name, why, "a pointer");
+}
+
+}  // namespace
+
+void wrong(const char* name, const char* expected, const char* got) {
+  throw Error(GF_INVALID_ARGUMENT, "%s: expected %s, got %s", name, expected, got);
+}
+
+void in_range(const char* name, int64_t value, int64_t least, int64_t most) {
+  if (value < least || value > most) {
+    throw Error(GF_INVALID_ARGUMENT, "%s: expected %lld .. %lld, got %lld", name,
+                static_cast<long long>(least), static_cast<long long>(most),
+                static_cast<long long>(value));
+  }
+}
+
+void check_call(const Spec& spec, const gf_io& io, int64_t max_steps, int64_t max_batch) {
+  in_range("layout", io.layout, GF_TIME_MAJOR, GF_BATCH_MAJOR);
+  in_range("memory", io.memory, GF_MEMORY_HOST, GF_MEMORY_DEVICE);
+  in_range("completion", io.completion, GF_ON_RETURN, GF_ON_STREAM);
+  in_range("steps", io.steps, 1, max_steps);
+  in_range("batch", io.batch, 1, max_batch);
+  const bool tokens = spec.vocabulary > 0;
+  needs("x", io.x, !tokens, tokens ? "null (this network takes tokens)" : "[T, B, I] values");
+  needs("tokens", io.tokens, tokens, tokens ? "[T, B] tokens" : "null (this network takes x)");
+  if (!spec.cell->cell_state) {
+    needs("c0", io.c0, false, "null (this cell has no cell state)");
+    needs("cn", io.cn, false, "null (this cell has no cell state)");
+  }
+  if (spec.outputs == 0) {
+    needs("logits", io.logits, false, "null (this network has no head)");
+    needs("log_probs", io.log_probs, false, "null (this network has no head)");
+    needs("target_log_probs", io.target_log_probs, false, "null (this network has no head)");
+  }
+  if (io.target_log_probs != nullptr) needs("targets", io.targets, true, "[T, B] targets");
+}
+
+void Batch::take(const gf_io& io) {
+  steps_ = io.steps;
+  batch_ = io.batch;
+  batch_major_ = io.layout == GF_BATCH_MAJOR;
+  ragged_ = io.lengths != nullptr;
+  if (ragged_) std::copy_n(io.lengths, batch_, given_);
+  for (int32_t b = 0; ragged_ && b < batch_; ++b) {
+    if (given_[b] < 1 || given_[b] > steps_) {
+      throw Error(GF_INVALID_ARGUMENT, "lengths[%d]: expected 1 .. T=%d, got %d", b, steps_,
+                  given_[b]);
+    }
+  }
+  const auto length = [this](int32_t b) { return ragged_ ? given_[b] : steps_; };
+  for (int32_t b = 0; b < batch_; ++b) order_[b] = b;
+  if (ragged_) {
+    std::sort(order_, order_ + batch_, [&](int32_t a, int32_t b) {
+      return length(a) != length(b) ? length(a) > length(b) : a < b;
+    });
+  }
+  for (int32_t row = 0; row < batch_; ++row) lengths_[row] = length(order_[row]);
+}
+
+void Batch::check_values(const char* name, const int32_t* values, int64_t most) const {
+  for (int64_t row = 0; row < batch_; ++row) {
+    for (int64_t t = 0; t < lengths_[row]; ++t) {
+      const int32_t value = values[place(t, row)];
+      if (value < 0 || value >= most) {
+        throw Error(GF_INVALID_ARGUMENT, "%s[t=%lld, b=%d]: expected 0 .. %lld, got %d", name,
+                    static_cast<long long>(t), order_[row], static_cast<long long>(most - 1),
+                    value);
+      }
+    }
+  }
+}
+
+}  // namespace gatefuse

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+
+#include "gatefuse.h"
+#include "spec.hpp"
+
+namespace gatefuse {
+
+// Says what a field was expected to be. `expected` and `got` end the sentence.
+[[noreturn]] void wrong(const char* name, const char* expected, const char* got);
+void in_range(const char* name, int64_t value, int64_t least, int64_t most);
+
+// Checks the sizes of a call, and which pointers are there and which are null.
+void check_call(const Spec& spec, const gf_io& io, int64_t max_steps, int64_t max_batch);
+
+// The rows of a call's batch, sorted by length, longest first and in the caller's order among
+// equals: the rows still running are always the first ones, and ended rows cost nothing. A "row" is
+// a place in that order. The arrays are the owner's, of the session's largest batch each.
+class Batch {
+ public:
+  void use(int32_t* order, int32_t* lengths, int32_t* given) {
+    order_ = order;
+    lengths_ = lengths;
+    given_ = given;
+  }
+
+  // Takes over the sizes and lengths of a call whose sizes have been checked. A copy, so that what
+  // has been checked is what is used, whatever another thread may write.
+  void take(const gf_io& io);
+
+  // Checks tokens or targets in host memory: 0 .. most - 1. Past a sequence's end anything may be.
+  void check_values(const char* name, const int32_t* values, int64_t most) const;
+
+  int32_t size() const { return batch_; }
+  bool ragged() const { return ragged_; }
+  const int32_t* order() const { return order_; }
+  const int32_t* lengths() const { return lengths_; }
+  int32_t callers_row(int64_t row) const { return order_[row]; }
+  int32_t length(int64_t row) const { return lengths_[row]; }
+  int32_t longest() const { return lengths_[0]; }
+
+  // Rows whose sequences are longer than step s, at most `rows`.
+  int active(int64_t s, int rows) const {
+    while (rows > 0 && lengths_[rows - 1] <= s) --rows;
+    return rows;
+  }
+  // The index of (t, row) among the [T, B] or [B, T] places of a caller's tensor.
+  int64_t place(int64_t t, int64_t row) const {
+    return batch_major_ ? int64_t{order_[row]} * steps_ + t : t * batch_ + order_[row];
+  }
+
+ private:
+  int32_t* order_ = nullptr;    // the caller's row at each place
+  int32_t* lengths_ = nullptr;  // by place
+  int32_t* given_ = nullptr;    // by the caller's row
+  int32_t steps_ = 0;
+  int32_t batch_ = 0;
+  bool batch_major_ = false;
+  bool ragged_ = false;
+};
+
+}  // namespace gatefuse

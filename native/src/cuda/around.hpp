@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+
+#include "batch.hpp"
+#include "cuda/sequences.cuh"
+
+namespace gatefuse::cuda {
+
+// Between a caller's state [slots, B, H] and the session's, the same by place.
+struct StateArguments {
+  Sequences sequences;
+  int64_t slots;
+  int32_t hidden;
+};
+
+// The head's outputs of some places, and what is made of them.
+struct SoftmaxArguments {
+  Sequences sequences;
+  int64_t first;            // place of the first row of logits
+  int32_t count;            // rows
+  int32_t outputs;          // O
+  const float* logits;      // [count, O]
+  const int32_t* targets;   // by place; null: none
+  float* out_logits;        // by place [.., O]; null: not asked for
+  float* log_probs;         // by place [.., O]; null: not asked for
+  float* target_log_probs;  // by place; null: not asked for
+};
+
+// Writes a ragged batch's order to the device: three arrays [B].
+void write_order(const Batch& batch, int32_t* order, int32_t* lengths, int32_t* given,
+                 cudaStream_t stream);
+
+// A caller's state into the session's (from may be null: zeros), and back.
+void load_state(const StateArguments& state, const float* from, float* to, cudaStream_t stream);
+void store_state(const StateArguments& state, const float* from, float* to, cudaStream_t stream);
+
+// The least place whose value is not 0 .. most - 1 goes into *wrong.
+void check_range(const Sequences& sequences, const int32_t* values, int32_t most,
+                 unsigned long long* wrong, cudaStream_t stream);
+
+// Logits, log-softmax and target scores of some places.
+void run_softmax(const SoftmaxArguments& softmax, cudaStream_t stream);
+
+}  // namespace gatefuse::cuda

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The CUDA backend's table, the one symbol of its library.
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <string>
+
+#include "backend.h"
+#include "cuda/device.hpp"
+#include "cuda/model.hpp"
+#include "cuda/session.hpp"
+#include "guard.hpp"
+
+namespace gatefuse::cuda {
+namespace {
+
+// A session and the device that its functions need.
+struct Owned {
+  int device;
+  std::unique_ptr<Session> session;
+};
+
+void describe(char* text, int64_t capacity) {
+  std::string reason;
+  const int devices = usable_devices(&reason);
+  std::string lines = devices > 0 ? "available=1\n" : "available=0\nreason=" + reason + "\n";
+  for (int i = 0; i < devices; ++i) {
+    gf_message message = {};
+    guard(&message, [&] {
+      const DeviceFacts facts = DeviceFacts::of(i);
+      const std::string key = i == 0 ? "device" : "device" + std::to_string(i);
+      lines += key + "=" + facts.name + ", compute capability " +
+               std::to_string(facts.capability / 10) + "." + std::to_string(facts.capability % 10) +
+               ", " + std::to_string(facts.multiprocessors) + " multiprocessors, " +
+               std::to_string(facts.memory >> 20) + " MiB\n";
+    });
+  }
+  std::snprintf(text, static_cast<size_t>(capacity), "%s", lines.c_str());
+}
+
+int32_t device_count() {
+  std::string reason;
+  return usable_devices(&reason);
+}
+
+gf_status host_allocate(int64_t bytes, void** out, gf_message* message) {
+  return guard(message, [&] {
+    void* memory = nullptr;
+    check(cudaMallocHost(&memory, static_cast<size_t>(bytes)), "page-locked host memory");
+    *out = std::memset(memory, 0, static_cast<size_t>(bytes));
+  });
+}
+
+void host_free(void* memory) { cudaFreeHost(memory); }
+
+gf_status model_create(const gf_spec* spec, const gf_model_options* options, void** model,
+                       gf_message* message) {
+  return guard(message, [&] {
+    std::string reason;
+    const int devices = usable_devices(&reason);
+    if (devices == 0) throw Error(GF_BACKEND_UNAVAILABLE, "CUDA backend: %s", reason.c_str());
+    in_range("device", options->device, 0, devices - 1);
+    const UseDevice use(options->device);
+    *model = new Model(spec, options);
+  });
+}
+
+gf_status model_set_tensor(void* model, int32_t index, const float* data, int64_t count,
+                           gf_message* message) {
+  return guard(message, [&] {
+    Model& self = *static_cast<Model*>(model);
+    const UseDevice use(self.device().index);
+    self.set_tensor(index, data, count);
+  });
+}
+
+int64_t model_bytes(const void* model) { return static_cast<const Model*>(model)->bytes(); }
+
+void model_destroy(void* model) {
+  Model* self = static_cast<Model*>(model);
+  gf_message message = {};
+  guard(&message, [&] {
+    const UseDevice use(self->device().index);
+    delete self;
+  });
+}
+
+gf_status session_create(void* model, const gf_session_options* options, void** session,
+                         gf_message* message) {
+  return guard(message, [&] {
+    const Model& of = *static_cast<Model*>(model);
+    const UseDevice use(of.device().index);
+    *session = new Owned{of.device().index, std::make_unique<Session>(of, *options)};
+  });
+}
+
+int64_t session_bytes(const void* session) {
+  return static_cast<const Owned*>(session)->session->bytes();
+}
+
+void session_path(const void* session, char* text, int64_t capacity) {
+  static_cast<const Owned*>(session)->session->path(text, capacity);
+}
+
+void session_destroy(void* session) {
+  Owned* self = static_cast<Owned*>(session);
+  gf_message message = {};
+  guard(&message, [&] {
+    const UseDevice use(self->device);
+    delete self;
+  });
+}
+
+gf_status forward(void* session, const gf_io* io, gf_message* message) {
+  return guard(message, [&] {
+    Owned& self = *static_cast<Owned*>(session);
+    const UseDevice use(self.device);
+    self.session->forward(*io);
+  });
+}
+
+gf_status session_synchronize(void* session, gf_message* message) {
+  return guard(message, [&] {
+    Owned& self = *static_cast<Owned*>(session);
+    const UseDevice use(self.device);
+    self.session->synchronize();
+  });
+}
+
+constexpr gf_backend_table kTable = {
+    GF_BACKEND_TABLE_VERSION,
+    GF_BACKEND_CUDA,
+    describe,
+    device_count,
+    host_allocate,
+    host_free,
+    model_create,
+    model_set_tensor,
+    model_bytes,
+    model_destroy,
+    session_create,
+    session_bytes,
+    session_path,
+    session_destroy,
+    forward,
+    session_synchronize,
+};
+
+}  // namespace
+}  // namespace gatefuse::cuda
+
+extern "C" __attribute__((visibility("default"))) const gf_backend_table* gatefuse_backend_table(
+    int32_t version, gf_message* message) {
+  if (version == GF_BACKEND_TABLE_VERSION) return &gatefuse::cuda::kTable;
+  std::snprintf(message->text, sizeof message->text,
+                "CUDA backend library: expected to be asked for table version %d, got %d; use jars "
+                "of one version",
+                GF_BACKEND_TABLE_VERSION, version);
+  return nullptr;
+}

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Products of rows of float32 with a packed weight matrix: out[m] = bias + W . row(m).
+//
+// Every output is one sum over k in the order of k, in one accumulator, whatever the number of rows
+// and wherever in a tile it lies: a row's result does not depend on the others of its batch.
+#pragma once
+
+#include <cstdint>
+
+#include "cuda/precision.cuh"
+#include "cuda/ptx.cuh"
+#include "cuda/sequences.cuh"
+
+namespace gatefuse::cuda {
+
+// A block makes a tile of kTileRows x kTileOutputs results, kTileK operands at a time.
+constexpr int kTileRows = 64;
+constexpr int kTileOutputs = 64;
+constexpr int kTileK = 32;
+constexpr int kProductThreads = 128;
+
+// W [outputs, k], rows padded with zeros to `stride` operands (a multiple of kTileK) and their
+// number to a multiple of kTileOutputs. Storage is that of the precision.
+struct Matrix {
+  void* weight = nullptr;
+  float* bias = nullptr;  // [outputs, padded]
+  int32_t outputs = 0;
+  int32_t k = 0;
+  int32_t stride = 0;
+};
+
+// The rows of a product.
+struct Rows {
+  enum Kind : int32_t {
+    kMatrix,  // row m lies at base + m * stride
+    kInputs,  // row m is step first + m / B of row m % B: at base + place * stride
+    kTokens,  // the same, but base is an embedding and the place holds a token
+    kPlaces   // row m is place offset + m of a caller's tensor, within a sequence or not at all
+  };
+  Kind kind;
+  int32_t count;
+  const float* base;
+  int64_t stride;
+  Pass pass;
+  const int32_t* tokens;
+  int32_t vocabulary;
+  const float* unknown;  // a row of NaN, for tokens that are none
+  int64_t offset;
+
+  // Null: there is no such row, and its results are nobody's.
+  __device__ const float* operator[](int32_t m) const {
+    if (m >= count) return nullptr;
+    if (kind == kMatrix) return base + m * stride;
+    if (kind == kPlaces) {
+      return pass.sequences.within(offset + m) ? base + (offset + m) * stride : nullptr;
+    }
+    const int32_t s = pass.first + m / pass.sequences.batch;
+    const int32_t row = m % pass.sequences.batch;
+    if (!pass.runs(s, row)) return nullptr;
+    const int64_t place = pass.sequences.place(pass.time(s, row), row);
+    if (kind == kInputs) return base + place * stride;
+    const int32_t token = tokens[place];
+    return token >= 0 && token < vocabulary ? base + token * stride : unknown;
+  }
+};
+
+struct Product {
+  Matrix matrix;
+  Rows rows;
+  float* out;
+  int64_t out_stride;
+};
+
+template <class P>
+struct Tile {
+  using Storage = typename P::Storage;
+  // Padded so that the lanes of a warp read different banks.
+  static constexpr int kStride = sizeof(Storage) == 2 ? kTileK + 8
+                                 : P::kId == GF_TF32  ? kTileK + 4
+                                                      : kTileK + 1;
+  static constexpr int kPerThread = kTileRows * kTileK / kProductThreads;
+
+  // A thread's part of the next tile of both operands, on its way from memory.
+  Storage rows[kPerThread];
+  Storage weights[kPerThread];
+
+  __device__ void fetch(const Matrix& matrix, const float* const* row_at, int32_t first_output,
+                        int32_t k0) {
+    const Storage* weight = static_cast<const Storage*>(matrix.weight);
+#pragma unroll
+    for (int i = 0; i < kPerThread; ++i) {
+      const int element = i * kProductThreads + static_cast<int>(threadIdx.x);
+      const int line = element / kTileK;
+      const int32_t k = k0 + element % kTileK;
+      const float* row = row_at[line];
+      rows[i] = P::of(row != nullptr && k < matrix.k ? row[k] : 0.0f);
+      weights[i] = weight[int64_t{first_output + line} * matrix.stride + k];
+    }
+  }
+
+  __device__ void store(Storage (*row_tile)[kStride], Storage (*weight_tile)[kStride]) const {
+#pragma unroll
+    for (int i = 0; i < kPerThread; ++i) {
+      const int element = i * kProductThreads + static_cast<int>(threadIdx.x);
+      row_tile[element / kTileK][element % kTileK] = rows[i];
+      weight_tile[element / kTileK][element % kTileK] = weights[i];
+    }
+  }
+};
+static_assert(kTileRows == kTileOutputs, "Tile::fetch takes both operands in one sweep");
+
+// A thread's accumulators, and where in the tile they lie. By the general template for the tensor
+// cores: a warp has 32 x 32 results as 2 x 4 tiles of m16n8.
+template <class P>
+struct Accumulators {
+  using Storage = typename P::Storage;
+  static constexpr int kStride = Tile<P>::kStride;
+  static constexpr int kCount = 32;
+  float sum[2][4][4];
+
+  __device__ static int lane() { return static_cast<int>(threadIdx.x) % 32; }
+  __device__ static int first_row() { return static_cast<int>(threadIdx.x) / 32 % 2 * 32; }
+  __device__ static int first_output() { return static_cast<int>(threadIdx.x) / 64 * 32; }
+  __device__ static int row(int i) {
+    return first_row() + i / 16 * 16 + i % 4 / 2 * 8 + lane() / 4;
+  }
+  __device__ static int output(int i) {
+    return first_output() + i / 4 % 4 * 8 + lane() % 4 * 2 + i % 2;
+  }
+  __device__ float& operator[](int i) { return sum[i / 16][i / 4 % 4][i % 4]; }
+
+  __device__ void multiply(Storage (*rows)[kStride], Storage (*weights)[kStride]) {
+    if constexpr (P::kId == GF_TF32) {
+      multiply_tf32(rows, weights);
+    } else {
+      multiply_16_bits(rows, weights);
+    }
+  }
+
+ private:
+  __device__ void multiply_16_bits(Storage (*rows)[kStride], Storage (*weights)[kStride]) {
+    const int at = lane();
+#pragma unroll
+    for (int k = 0; k < kTileK; k += 16) {
+      uint32_t a[2][4];
+      uint32_t b[2][4];  // two tiles of outputs each
+#pragma unroll
+      for (int i = 0; i < 2; ++i) {
+        ptx::ldmatrix_x4(a[i], &rows[first_row() + i * 16 + at % 16][k + at / 16 * 8]);
+        ptx::ldmatrix_x4(
+            b[i], &weights[first_output() + i * 16 + at / 16 * 8 + at % 8][k + at / 8 % 2 * 8]);
+      }
+#pragma unroll
+      for (int m = 0; m < 2; ++m) {
+#pragma unroll
+        for (int n = 0; n < 4; ++n) {
+          const uint32_t one[2] = {b[n / 2][n % 2 * 2], b[n / 2][n % 2 * 2 + 1]};
+          if constexpr (P::kId == GF_BFLOAT16) {
+            ptx::mma_bf16(sum[m][n], a[m], one);
+          } else {
+            ptx::mma_f16(sum[m][n], a[m], one);
+          }
+        }
+      }
+    }
+  }
+
+  __device__ void multiply_tf32(Storage (*rows)[kStride], Storage (*weights)[kStride]) {
+    const int g = lane() / 4;
+    const int t = lane() % 4;
+#pragma unroll
+    for (int k = 0; k < kTileK; k += 8) {
+      uint32_t a[2][4];
+#pragma unroll
+      for (int m = 0; m < 2; ++m) {
+        const int row = first_row() + m * 16 + g;
+        a[m][0] = rows[row][k + t];
+        a[m][1] = rows[row + 8][k + t];
+        a[m][2] = rows[row][k + t + 4];
+        a[m][3] = rows[row + 8][k + t + 4];
+      }
+#pragma unroll
+      for (int n = 0; n < 4; ++n) {
+        const int output = first_output() + n * 8 + g;
+        const uint32_t b[2] = {weights[output][k + t], weights[output][k + t + 4]};
+#pragma unroll
+        for (int m = 0; m < 2; ++m) ptx::mma_tf32(sum[m][n], a[m], b);
+      }
+    }
+  }
+};
+
+// Without tensor cores: a thread has 8 rows x 4 outputs.
+template <>
+struct Accumulators<Float32> {
+  static constexpr int kStride = Tile<Float32>::kStride;
+  static constexpr int kCount = 32;
+  float sum[8][4];
+
+  __device__ static int row(int i) { return static_cast<int>(threadIdx.x) / 16 * 8 + i / 4; }
+  __device__ static int output(int i) { return static_cast<int>(threadIdx.x) % 16 + i % 4 * 16; }
+  __device__ float& operator[](int i) { return sum[i / 4][i % 4]; }
+
+  __device__ void multiply(float (*rows)[kStride], float (*weights)[kStride]) {
+#pragma unroll 4
+    for (int k = 0; k < kTileK; ++k) {
+      float w[4];
+#pragma unroll
+      for (int j = 0; j < 4; ++j) w[j] = weights[output(j)][k];
+#pragma unroll
+      for (int i = 0; i < 8; ++i) {
+        const float x = rows[row(4 * i)][k];
+#pragma unroll
+        for (int j = 0; j < 4; ++j) sum[i][j] = fmaf(w[j], x, sum[i][j]);
+      }
+    }
+  }
+};
+
+template <class P>
+__global__ void __launch_bounds__(kProductThreads) product_kernel(const Product product) {
+  using Storage = typename P::Storage;
+  constexpr int kStride = Tile<P>::kStride;
+  GF_SHARED(const float*, row_at, [kTileRows]);
+  GF_SHARED(Storage, row_tile, [kTileRows][kStride]);
+  GF_SHARED(Storage, weight_tile, [kTileOutputs][kStride]);
+  const Matrix& matrix = product.matrix;
+  const int32_t first_row = static_cast<int32_t>(blockIdx.x) * kTileRows;
+  const int32_t first_output = static_cast<int32_t>(blockIdx.y) * kTileOutputs;
+  const float* mine = nullptr;
+  if (threadIdx.x < kTileRows) {
+    mine = product.rows[first_row + static_cast<int32_t>(threadIdx.x)];
+    row_at[threadIdx.x] = mine;
+  }
+  if (__syncthreads_or(mine != nullptr) == 0) return;
+
+  Accumulators<P> sums;
+#pragma unroll
+  for (int i = 0; i < sums.kCount; ++i) sums[i] = matrix.bias[first_output + sums.output(i)];
+  Tile<P> tile;
+  tile.fetch(matrix, row_at, first_output, 0);
+  for (int32_t k = 0; k < matrix.k; k += kTileK) {
+    tile.store(row_tile, weight_tile);
+    __syncthreads();
+    if (k + kTileK < matrix.k) tile.fetch(matrix, row_at, first_output, k + kTileK);
+    sums.multiply(row_tile, weight_tile);
+    __syncthreads();
+  }
+#pragma unroll
+  for (int i = 0; i < sums.kCount; ++i) {
+    const int32_t row = first_row + sums.row(i);
+    const int32_t output = first_output + sums.output(i);
+    if (row < product.rows.count && output < matrix.outputs) {
+      product.out[row * product.out_stride + output] = sums[i];
+    }
+  }
+}
+
+// Where the rows of a parameter's block go in a Matrix: row i to first + i * step.
+struct Placement {
+  int32_t rows;
+  int32_t first;
+  int32_t step;
+};
+
+// Packs rows [rows, k] of float32 into a matrix, rounded to its precision.
+template <class P>
+__global__ void pack_kernel(const float* from, Matrix to, Placement at) {
+  const int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  if (i >= int64_t{at.rows} * to.k) return;
+  const int64_t row = at.first + i / to.k * at.step;
+  static_cast<typename P::Storage*>(to.weight)[row * to.stride + i % to.k] = P::of(from[i]);
+}
+
+}  // namespace gatefuse::cuda

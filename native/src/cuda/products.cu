@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cuda/products.hpp"
+
+#include "cuda/launch.hpp"
+
+namespace gatefuse::cuda {
+
+void multiply(int precision, const Product& product, cudaStream_t stream) {
+  const dim3 grid(blocks_for(product.rows.count, kTileRows),
+                  blocks_for(product.matrix.outputs, kTileOutputs));
+  with_precision(precision, [&](auto p) {
+    launch("product", product_kernel<decltype(p)>, grid, dim3(kProductThreads), stream, product);
+  });
+}
+
+void pack(int precision, const float* from, const Matrix& to, const Placement& at,
+          cudaStream_t stream) {
+  constexpr int kThreads = 256;
+  const dim3 grid(blocks_for(int64_t{at.rows} * to.k, kThreads));
+  with_precision(precision, [&](auto p) {
+    launch("packing of weights", pack_kernel<decltype(p)>, grid, dim3(kThreads), stream, from, to,
+           at);
+  });
+}
+
+}  // namespace gatefuse::cuda

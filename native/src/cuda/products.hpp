@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "cuda/product.cuh"
+
+namespace gatefuse::cuda {
+
+// product.out[m] = bias + W . row(m), for all rows.
+void multiply(int precision, const Product& product, cudaStream_t stream);
+
+// Packs rows of float32 on the device into a matrix, rounded to the precision.
+void pack(int precision, const float* from, const Matrix& to, const Placement& at,
+          cudaStream_t stream);
+
+}  // namespace gatefuse::cuda

@@ -1,0 +1,437 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cuda/session.hpp"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "cuda/alternating.hpp"
+#include "cuda/around.hpp"
+#include "cuda/products.hpp"
+
+namespace gatefuse::cuda {
+namespace {
+
+// Memory for input projections of many steps: enough rows for a product to fill the device.
+constexpr int64_t kProjectedBytes = int64_t{256} << 20;
+constexpr int64_t kMostProjectedRows = 16384;
+constexpr int64_t kHeadRows = 4096;
+constexpr unsigned long long kNothingWrong = ~0ull;
+enum { kWrongToken, kWrongTarget, kReports };
+
+bool is_capturing(cudaStream_t stream) {
+  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+  check(cudaStreamIsCapturing(stream, &status), "stream");
+  return status != cudaStreamCaptureStatusNone;
+}
+
+}  // namespace
+
+Report::Report() {
+  check(cudaMallocHost(&values_, kReports * sizeof *values_), "page-locked host memory");
+  std::fill_n(values_, kReports, kNothingWrong);
+}
+
+Report::~Report() { cudaFreeHost(values_); }
+
+Session::Session(const Model& model, const gf_session_options& options)
+    : model_(model), spec_(model.spec()) {
+  in_range("max_steps", options.max_steps, 1, INT32_MAX);
+  in_range("max_batch", options.max_batch, 1, INT32_MAX);
+  in_range("tier", options.tier, GF_TIER_AUTO, GF_TIER_GRID);
+  if (options.tier != GF_TIER_AUTO && options.tier != GF_TIER_ALTERNATING) {
+    wrong("tier", "GF_TIER_AUTO or GF_TIER_ALTERNATING", "another");
+  }
+  model_.finish();
+  max_steps_ = options.max_steps;
+  max_batch_ = options.max_batch;
+  const int64_t places = max_steps_ * max_batch_;
+  const int64_t width = spec_.directions * spec_.hidden;
+  const int64_t rows = spec_.rows();
+  const int64_t most = std::min(kMostProjectedRows, kProjectedBytes / 4 / rows);
+  chunk_rows_ = std::max(max_batch_, std::min(places, most));
+  const auto take = [&](const char* what, int64_t a, int64_t b = 1, int64_t c = 1) {
+    return arena_.take<float>(own_stream_, what, a, b, c);
+  };
+  const auto take_integers = [&](const char* what, int64_t a, int64_t b) {
+    return arena_.take<int32_t>(own_stream_, what, a, b);
+  };
+
+  copies_.h0 = copies_.hn = take("session state", spec_.slots(), max_batch_, spec_.hidden);
+  h_ = take("session state", spec_.slots(), max_batch_, spec_.hidden);
+  if (spec_.cell->cell_state) {
+    copies_.c0 = copies_.cn = take("session state", spec_.slots(), max_batch_, spec_.hidden);
+    c_ = take("session state", spec_.slots(), max_batch_, spec_.hidden);
+  }
+  if (spec_.vocabulary > 0) {
+    copies_.tokens = take_integers("session tokens", max_steps_, max_batch_);
+  } else {
+    copies_.x = take("session input", max_steps_, max_batch_, spec_.input);
+  }
+  copies_.y = take("session output", max_steps_, max_batch_, width);
+  for (int64_t turn = 0; turn < std::min<int64_t>(spec_.layers - 1, 2); ++turn) {
+    between_[turn] = take("session results between layers", max_steps_, max_batch_, width);
+  }
+  projected_ = take("session projections", chunk_rows_, rows);
+  recurrent_ = take("session products", max_batch_, rows);
+  if (const int scans = spec_.cell->scans()) {
+    gates_ = take("session scan", max_batch_, 2 * scans, spec_.hidden);
+  }
+  if (spec_.cell->reset_before) {
+    candidate_ = take("session reset", max_batch_, spec_.hidden);
+    reset_ = take("session reset", max_batch_, spec_.hidden);
+  }
+  if (spec_.outputs > 0) {
+    head_ = take("session logits", std::min(kHeadRows, places), spec_.outputs);
+    copies_.targets = take_integers("session targets", max_steps_, max_batch_);
+    copies_.target_log_probs = take("session scores", max_steps_, max_batch_);
+    copies_.logits = take("session logits", max_steps_, max_batch_, spec_.outputs);
+    copies_.log_probs = take("session logits", max_steps_, max_batch_, spec_.outputs);
+  }
+  order_ = take_integers("session order", 3, max_batch_);
+  wrong_ = arena_.take<unsigned long long>(own_stream_, "session reports", kReports);
+  rows_.resize(3 * max_batch_);
+  batch_.use(rows_.data(), rows_.data() + max_batch_, rows_.data() + 2 * max_batch_);
+  check(cudaStreamSynchronize(own_stream_), "session");
+}
+
+// Nothing of the session may go before the work that uses it.
+Session::~Session() {
+  cudaEventSynchronize(done_);
+  cudaGetLastError();
+}
+
+void Session::path(char* text, int64_t capacity) const {
+  const char* precision = "";
+  with_precision(model_.precision(), [&](auto p) { precision = decltype(p)::kName; });
+  std::snprintf(text, static_cast<size_t>(capacity),
+                "backend=cuda\ndevice=%s\nprecision=%s\nthreads=1\nreason=\ntier=alternating\n"
+                "compute_capability=%d.%d\n",
+                model_.device().name.c_str(), precision, model_.device().capability / 10,
+                model_.device().capability % 10);
+}
+
+// ---- Checks -------------------------------------------------------------------------------------
+
+void Session::check_pointer(const char* name, const void* pointer, const gf_io& io) const {
+  if (pointer == nullptr) return;
+  cudaPointerAttributes attributes = {};
+  check(cudaPointerGetAttributes(&attributes, pointer), name);
+  const bool on_device = attributes.type == cudaMemoryTypeDevice;
+  const bool managed = attributes.type == cudaMemoryTypeManaged;
+  if (io.memory == GF_MEMORY_DEVICE && !on_device && !managed) {
+    wrong(name, "device memory, as `memory` says", "host memory");
+  }
+  if (io.memory == GF_MEMORY_DEVICE && on_device && attributes.device != model_.device().index) {
+    throw Error(GF_INVALID_ARGUMENT, "%s: expected memory of device %d, got memory of device %d",
+                name, model_.device().index, attributes.device);
+  }
+  if (io.memory == GF_MEMORY_HOST && on_device) {
+    wrong(name, "host memory, as `memory` says", "device memory");
+  }
+  if (io.memory == GF_MEMORY_HOST && io.completion == GF_ON_STREAM &&
+      attributes.type == cudaMemoryTypeUnregistered) {
+    wrong(name, "page-locked host memory for a call that completes on its stream",
+          "pageable memory");
+  }
+}
+
+void Session::check_memory(const gf_io& io) const {
+  check_pointer("x", io.x, io);
+  check_pointer("tokens", io.tokens, io);
+  check_pointer("targets", io.targets, io);
+  check_pointer("h0", io.h0, io);
+  check_pointer("c0", io.c0, io);
+  check_pointer("y", io.y, io);
+  check_pointer("hn", io.hn, io);
+  check_pointer("cn", io.cn, io);
+  check_pointer("logits", io.logits, io);
+  check_pointer("log_probs", io.log_probs, io);
+  check_pointer("target_log_probs", io.target_log_probs, io);
+}
+
+// ---- A call -------------------------------------------------------------------------------------
+
+void Session::forward(const gf_io& io) {
+  check_call(spec_, io, max_steps_, max_batch_);
+  check_memory(io);
+  batch_.take(io);
+  if (io.memory == GF_MEMORY_HOST) {
+    if (io.tokens != nullptr) batch_.check_values("tokens", io.tokens, spec_.vocabulary);
+    if (io.target_log_probs != nullptr) {
+      batch_.check_values("targets", io.targets, spec_.outputs);
+    }
+  }
+  begin(io);
+  copy_in(io);
+  check_integers(io);
+  clear_tails();
+  load_states();
+  run_layers();
+  if (spec_.outputs > 0) run_head();
+  store_states();
+  copy_out(io);
+  report();
+  if (io.completion == GF_ON_RETURN) {
+    check(cudaStreamSynchronize(stream_), "forward");
+    tell_failure();
+  }
+}
+
+void Session::synchronize() {
+  check(cudaEventSynchronize(done_), "forward");
+  tell_failure();
+}
+
+void Session::begin(const gf_io& io) {
+  stream_ = io.stream == nullptr ? static_cast<cudaStream_t>(own_stream_)
+                                 : static_cast<cudaStream_t>(io.stream);
+  const bool capturing = is_capturing(stream_);
+  if (capturing && io.completion == GF_ON_RETURN) {
+    wrong("completion", "GF_ON_STREAM while the stream is being captured", "GF_ON_RETURN");
+  }
+  // Calls of a session follow one another. Within a graph that is the graph's to see to.
+  if (!capturing && last_stream_ != nullptr && last_stream_ != stream_) {
+    check(cudaStreamWaitEvent(stream_, done_, 0), "stream");
+  }
+  if (!capturing) last_stream_ = stream_;
+  sequences_ = {io.steps, io.batch, io.layout == GF_BATCH_MAJOR, nullptr, nullptr, nullptr};
+  if (batch_.ragged()) {
+    sequences_.order = order_;
+    sequences_.lengths = order_ + max_batch_;
+    sequences_.given = order_ + 2 * max_batch_;
+    write_order(batch_, order_, order_ + max_batch_, order_ + 2 * max_batch_, stream_);
+  }
+}
+
+template <class T>
+void Session::copy(const char* what, T* to, const T* from, int64_t count, cudaMemcpyKind kind) {
+  check(cudaMemcpyAsync(to, from, static_cast<size_t>(count) * sizeof(T), kind, stream_), what);
+}
+
+void Session::copy_in(const gf_io& io) {
+  if (io.memory == GF_MEMORY_DEVICE) {
+    tensors_ = {io.x,      io.tokens,    io.targets,         io.h0, io.c0, io.y, io.hn, io.cn,
+                io.logits, io.log_probs, io.target_log_probs};
+    return;
+  }
+  const int64_t places = int64_t{io.steps} * io.batch;
+  const int64_t states = spec_.slots() * io.batch * spec_.hidden;
+  const auto in = [&](const char* what, auto* from, auto* copies, int64_t count) {
+    if (from == nullptr) return decltype(copies)(nullptr);
+    using T = std::remove_const_t<std::remove_pointer_t<decltype(copies)>>;
+    copy(what, const_cast<T*>(copies), from, count, cudaMemcpyHostToDevice);
+    return copies;
+  };
+  const auto out = [](auto* to, auto* copies) { return to == nullptr ? nullptr : copies; };
+  tensors_.x = in("x", io.x, copies_.x, places * spec_.input);
+  tensors_.tokens = in("tokens", io.tokens, copies_.tokens, places);
+  tensors_.targets =
+      in("targets", io.target_log_probs == nullptr ? nullptr : io.targets, copies_.targets, places);
+  tensors_.h0 = in("h0", io.h0, copies_.h0, states);
+  tensors_.c0 = in("c0", io.c0, copies_.c0, states);
+  tensors_.y = out(io.y, copies_.y);
+  tensors_.hn = out(io.hn, copies_.hn);
+  tensors_.cn = out(io.cn, copies_.cn);
+  tensors_.logits = out(io.logits, copies_.logits);
+  tensors_.log_probs = out(io.log_probs, copies_.log_probs);
+  tensors_.target_log_probs = out(io.target_log_probs, copies_.target_log_probs);
+}
+
+void Session::copy_out(const gf_io& io) {
+  if (io.memory == GF_MEMORY_DEVICE) return;
+  const int64_t places = int64_t{io.steps} * io.batch;
+  const int64_t states = spec_.slots() * io.batch * spec_.hidden;
+  const auto out = [&](const char* what, float* to, const float* from, int64_t count) {
+    if (to != nullptr) copy(what, to, from, count, cudaMemcpyDeviceToHost);
+  };
+  out("y", io.y, tensors_.y, places * spec_.directions * spec_.hidden);
+  out("hn", io.hn, tensors_.hn, states);
+  out("cn", io.cn, tensors_.cn, states);
+  out("logits", io.logits, tensors_.logits, places * spec_.outputs);
+  out("log_probs", io.log_probs, tensors_.log_probs, places * spec_.outputs);
+  out("target_log_probs", io.target_log_probs, tensors_.target_log_probs, places);
+}
+
+// What no step writes is 0. The head's outputs are written at every place.
+void Session::clear_tails() {
+  if (!batch_.ragged() || tensors_.y == nullptr) return;
+  const int64_t count = int64_t{sequences_.steps} * sequences_.batch;
+  check(cudaMemsetAsync(
+            tensors_.y, 0,
+            static_cast<size_t>(count * spec_.directions * spec_.hidden) * sizeof(float), stream_),
+        "y");
+}
+
+// Those in device memory; what is wrong with them is told once the call is complete.
+void Session::check_integers(const gf_io& io) {
+  check(cudaMemsetAsync(wrong_, 0xff, kReports * sizeof *wrong_, stream_), "reports");
+  if (io.memory == GF_MEMORY_HOST) return;
+  if (io.tokens != nullptr) {
+    check_range(sequences_, io.tokens, static_cast<int32_t>(spec_.vocabulary), wrong_ + kWrongToken,
+                stream_);
+  }
+  if (io.target_log_probs != nullptr) {
+    check_range(sequences_, io.targets, static_cast<int32_t>(spec_.outputs), wrong_ + kWrongTarget,
+                stream_);
+  }
+}
+
+void Session::load_states() {
+  const StateArguments state = {sequences_, spec_.slots(), static_cast<int32_t>(spec_.hidden)};
+  load_state(state, tensors_.h0, h_, stream_);
+  if (c_ != nullptr) load_state(state, tensors_.c0, c_, stream_);
+}
+
+void Session::store_states() {
+  const StateArguments state = {sequences_, spec_.slots(), static_cast<int32_t>(spec_.hidden)};
+  if (tensors_.hn != nullptr) store_state(state, h_, tensors_.hn, stream_);
+  if (tensors_.cn != nullptr) store_state(state, c_, tensors_.cn, stream_);
+}
+
+void Session::report() {
+  copy("reports", report_.get(), wrong_, kReports, cudaMemcpyDeviceToHost);
+  check(cudaEventRecord(done_, stream_), "stream");
+}
+
+void Session::tell_failure() {
+  const char* names[kReports] = {"tokens", "targets"};
+  const int64_t most[kReports] = {spec_.vocabulary, spec_.outputs};
+  for (int i = 0; i < kReports; ++i) {
+    const unsigned long long place = report_[i];
+    report_[i] = kNothingWrong;
+    if (place == kNothingWrong) continue;
+    throw Error(GF_INVALID_ARGUMENT, "%s: expected 0 .. %lld, got another value at place %llu",
+                names[i], static_cast<long long>(most[i] - 1), place);
+  }
+}
+
+// ---- Layers -------------------------------------------------------------------------------------
+
+float* Session::hidden(int64_t slot) const { return h_ + slot * sequences_.batch * spec_.hidden; }
+
+float* Session::cell(int64_t slot) const {
+  return c_ == nullptr ? nullptr : c_ + slot * sequences_.batch * spec_.hidden;
+}
+
+// Null: nobody reads it.
+float* Session::layer_output(int64_t layer) const {
+  if (layer < spec_.layers - 1) return between_[layer % 2];
+  if (tensors_.y != nullptr) return tensors_.y;
+  return spec_.outputs > 0 ? copies_.y : nullptr;
+}
+
+void Session::run_layers() {
+  for (int64_t layer = 0; layer < spec_.layers; ++layer) {
+    for (int64_t direction = 0; direction < spec_.directions; ++direction) {
+      run_pass(layer, direction);
+    }
+  }
+}
+
+void Session::run_pass(int64_t layer, int64_t direction) {
+  const int32_t chunk = static_cast<int32_t>(std::max<int64_t>(1, chunk_rows_ / batch_.size()));
+  for (int32_t first = 0; first < batch_.longest(); first += chunk) {
+    run_chunk(layer, direction, first, std::min(chunk, batch_.longest() - first));
+  }
+}
+
+Rows Session::input_rows(int64_t layer, const Pass& pass) const {
+  Rows rows = {};
+  rows.count = pass.steps * sequences_.batch;
+  rows.pass = pass;
+  rows.stride = spec_.layer_input(layer);
+  rows.kind = Rows::kInputs;
+  if (layer > 0) {
+    rows.base = layer_output(layer - 1);
+  } else if (tensors_.tokens == nullptr) {
+    rows.base = tensors_.x;
+  } else {
+    rows.kind = Rows::kTokens;
+    rows.base = model_.embedding();
+    rows.tokens = tensors_.tokens;
+    rows.vocabulary = static_cast<int32_t>(spec_.vocabulary);
+    rows.unknown = model_.unknown();
+  }
+  return rows;
+}
+
+// The input's projections of all steps at once, then the steps.
+void Session::run_chunk(int64_t layer, int64_t direction, int32_t first, int32_t steps) {
+  const int64_t slot = layer * spec_.directions + direction;
+  const LayerWeights& weights = model_.layer(slot);
+  const Pass pass = {sequences_, first, steps, direction == 1};
+  const int64_t width = spec_.rows();
+  const int32_t hidden_size = static_cast<int32_t>(spec_.hidden);
+  multiply(model_.precision(), {weights.input, input_rows(layer, pass), projected_, width},
+           stream_);
+
+  StepArguments step = {};
+  step.pass = pass;
+  step.hidden = hidden_size;
+  step.slots = static_cast<int32_t>(spec_.hidden / spec_.chunk);
+  step.chunk = static_cast<int32_t>(spec_.chunk);
+  step.x_stride = width;
+  step.recurrent = recurrent_;
+  step.recurrent_stride = weights.recurrent.outputs;
+  step.candidate = candidate_;
+  step.reset = reset_;
+  step.gates = gates_;
+  step.h = hidden(slot);
+  step.c = cell(slot);
+  float* output = layer_output(layer);
+  step.y = output == nullptr ? nullptr : output + direction * spec_.hidden;
+  step.y_stride = spec_.directions * spec_.hidden;
+  const auto rows_of = [&](const float* matrix) {
+    Rows rows = {};
+    rows.kind = Rows::kMatrix;
+    rows.count = step.rows;
+    rows.base = matrix;
+    rows.stride = spec_.hidden;
+    return rows;
+  };
+
+  step.rows = batch_.size();
+  for (int32_t s = first; s < first + steps; ++s) {
+    step.s = s;
+    step.rows = batch_.active(s, step.rows);
+    step.x = projected_ + int64_t{s - first} * sequences_.batch * width;
+    multiply(model_.precision(),
+             {weights.recurrent, rows_of(step.h), recurrent_, step.recurrent_stride}, stream_);
+    if (spec_.cell->reset_before) {
+      run_reset(spec_.cell_id, step, stream_);
+      multiply(model_.precision(), {weights.candidate, rows_of(reset_), candidate_, spec_.hidden},
+               stream_);
+    }
+    if (gates_ != nullptr) run_scan(spec_.cell_id, step, stream_);
+    run_pointwise(spec_.cell_id, step, stream_);
+  }
+}
+
+// ---- The head -----------------------------------------------------------------------------------
+
+void Session::run_head() {
+  if (tensors_.logits == nullptr && tensors_.log_probs == nullptr &&
+      tensors_.target_log_probs == nullptr) {
+    return;
+  }
+  const int64_t places = int64_t{sequences_.steps} * sequences_.batch;
+  for (int64_t first = 0; first < places; first += kHeadRows) {
+    head_chunk(first, static_cast<int32_t>(std::min(kHeadRows, places - first)));
+  }
+}
+
+void Session::head_chunk(int64_t first, int32_t count) {
+  Rows rows = {};
+  rows.kind = Rows::kPlaces;
+  rows.count = count;
+  rows.base = layer_output(spec_.layers - 1);
+  rows.stride = spec_.directions * spec_.hidden;
+  rows.pass.sequences = sequences_;
+  rows.offset = first;
+  multiply(model_.precision(), {model_.head(), rows, head_, spec_.outputs}, stream_);
+  run_softmax({sequences_, first, count, static_cast<int32_t>(spec_.outputs), head_,
+               tensors_.targets, tensors_.logits, tensors_.log_probs, tensors_.target_log_probs},
+              stream_);
+}
+
+}  // namespace gatefuse::cuda

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "batch.hpp"
+#include "cuda/device.hpp"
+#include "cuda/model.hpp"
+#include "cuda/product.cuh"
+#include "gatefuse.h"
+
+namespace gatefuse::cuda {
+
+// Page-locked host memory that the device writes reports into.
+class Report {
+ public:
+  Report();
+  ~Report();
+  Report(const Report&) = delete;
+  Report& operator=(const Report&) = delete;
+  unsigned long long* operator->() const { return values_; }
+  unsigned long long& operator[](int i) const { return values_[i]; }
+  unsigned long long* get() const { return values_; }
+
+ private:
+  unsigned long long* values_ = nullptr;
+};
+
+// Runs a model's sequences on its device. The model's device is the calling thread's current one in
+// every function.
+//
+// All work of a call goes on one stream. For host buffers the device has its own copy of each, from
+// the session's start; with device buffers the kernels read and write the caller's.
+class Session {
+ public:
+  Session(const Model& model, const gf_session_options& options);
+  ~Session();
+
+  void forward(const gf_io& io);
+  void synchronize();
+  void path(char* text, int64_t capacity) const;
+  int64_t bytes() const { return arena_.bytes(); }
+
+ private:
+  // A call's tensors as the kernels see them: the caller's, or the session's copies.
+  struct Tensors {
+    const float* x;
+    const int32_t* tokens;
+    const int32_t* targets;
+    const float* h0;
+    const float* c0;
+    float* y;
+    float* hn;
+    float* cn;
+    float* logits;
+    float* log_probs;
+    float* target_log_probs;
+  };
+
+  void check_memory(const gf_io& io) const;
+  void check_pointer(const char* name, const void* pointer, const gf_io& io) const;
+  void begin(const gf_io& io);
+  void copy_in(const gf_io& io);
+  void copy_out(const gf_io& io);
+  void clear_tails();
+  void check_integers(const gf_io& io);
+  void load_states();
+  void store_states();
+  void run_layers();
+  void run_pass(int64_t layer, int64_t direction);
+  void run_chunk(int64_t layer, int64_t direction, int32_t first, int32_t steps);
+  void run_head();
+  void head_chunk(int64_t first, int32_t count);
+  void report();
+  void tell_failure();
+
+  Rows input_rows(int64_t layer, const Pass& pass) const;
+  float* layer_output(int64_t layer) const;
+  float* hidden(int64_t slot) const;
+  float* cell(int64_t slot) const;
+  template <class T>
+  void copy(const char* what, T* to, const T* from, int64_t count, cudaMemcpyKind kind);
+
+  const Model& model_;
+  const Spec& spec_;
+  int64_t max_steps_, max_batch_;
+  int64_t chunk_rows_;
+  Stream own_stream_;
+  Event done_;
+  Report report_;
+  DeviceArena arena_;
+  std::vector<int32_t> rows_;  // of batch_
+  Batch batch_;
+
+  Tensors copies_ = {};         // of host buffers, as large as the largest call
+  float* h_ = nullptr;          // [slots, B, H] by place
+  float* c_ = nullptr;          // the same
+  float* between_[2] = {};      // [T, B, D*H] by the caller's place: results of a layer, by turns
+  float* projected_ = nullptr;  // [chunk rows, rows of LayerWeights::input]
+  float* recurrent_ = nullptr;  // [B, rows of LayerWeights::recurrent]
+  float* candidate_ = nullptr;  // [B, H]
+  float* reset_ = nullptr;      // [B, H]
+  float* gates_ = nullptr;      // [B, scans, 2, H]
+  float* head_ = nullptr;       // [head rows, O]
+  int32_t* order_ = nullptr;    // [3, B]
+  unsigned long long* wrong_ = nullptr;  // [2]: places of a wrong token and of a wrong target
+
+  // Of the call that is being put on its stream.
+  cudaStream_t stream_ = nullptr;
+  cudaStream_t last_stream_ = nullptr;
+  Tensors tensors_ = {};
+  Sequences sequences_ = {};
+};
+
+}  // namespace gatefuse::cuda
