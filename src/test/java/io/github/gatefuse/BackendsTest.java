@@ -86,6 +86,47 @@ class BackendsTest {
   }
 
   @Test
+  void autoTakesTheBestThatHasThePrecisionAndTheDevice() {
+    Backends backends = new Backends(List.of(runs(Backend.CPU, 100), REFERENCE));
+    RnnOptions half = RnnOptions.DEFAULT.withPrecision(Precision.FLOAT16);
+    GatefuseException refusal =
+        assertThrows(GatefuseException.class, () -> backends.create(SPEC, WEIGHTS, half));
+    assertEquals(
+        "no backend runs here: precision: expected float32 on the cpu backend, got float16;"
+            + " precision: expected float32 on the reference backend, got float16",
+        refusal.getMessage());
+    RnnOptions second = RnnOptions.DEFAULT.withDevice(1);
+    refusal = assertThrows(GatefuseException.class, () -> backends.create(SPEC, WEIGHTS, second));
+    assertTrue(
+        refusal.getMessage().contains("device: expected 0 on the cpu backend, got 1"),
+        refusal.getMessage());
+    try (Rnn rnn = Rnn.create(SPEC, WEIGHTS, RnnOptions.DEFAULT.withPrecision(Precision.TF32))) {
+      assertTrue(rnn.backend() != Backend.CPU, "the CPU has float32 alone");
+    }
+  }
+
+  @Test
+  void aPrecisionOrDeviceThatABackendLacksIsAnError() {
+    RnnOptions cpu = RnnOptions.of(Backend.CPU);
+    Backends backends = new Backends(List.of(runs(Backend.CPU, 100)));
+    assertEquals(
+        "precision: expected float32 on the cpu backend, got bfloat16",
+        assertThrows(
+                IllegalArgumentException.class,
+                () -> backends.create(SPEC, WEIGHTS, cpu.withPrecision(Precision.BFLOAT16)))
+            .getMessage());
+    assertEquals(
+        "device: expected 0 on the cpu backend, got 3",
+        assertThrows(
+                IllegalArgumentException.class,
+                () -> backends.create(SPEC, WEIGHTS, cpu.withDevice(3)))
+            .getMessage());
+    assertEquals(
+        "device: expected at least 0, got -1",
+        assertThrows(IllegalArgumentException.class, () -> cpu.withDevice(-1)).getMessage());
+  }
+
+  @Test
   void autoNeverTakesAnUnaskedBackend() {
     Fake cudnn = runs(Backend.CUDNN, -1);
     assertEquals(Backend.CPU, choose(Backend.AUTO, cudnn, runs(Backend.CPU, 100)).backend());

@@ -113,7 +113,9 @@ final class InfoCommand implements Command {
       if (backend == automatic.backend()) {
         break;
       }
-      reasons.add(backend.id() + " does not run here");
+      if (findings.stream().noneMatch(f -> f.path != null && f.report.backend() == backend)) {
+        reasons.add(backend.id() + " does not run here");
+      }
     }
     if (!automatic.reason().isEmpty()) {
       reasons.add(automatic.reason());

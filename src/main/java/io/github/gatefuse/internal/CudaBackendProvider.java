@@ -26,10 +26,10 @@ public final class CudaBackendProvider extends NativeBackendProvider {
     return Backend.CUDA;
   }
 
-  /** Before all others. */
+  /** Before all others; but a library for tests is only used when it is asked for. */
   @Override
   public int priority() {
-    return 200;
+    return CudaLibrary.isNamed() ? -1 : 200;
   }
 
   @Override

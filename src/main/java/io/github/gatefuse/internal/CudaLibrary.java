@@ -15,7 +15,7 @@ import org.bytedeco.javacpp.Loader;
  * what helps. Thread-safe.
  */
 final class CudaLibrary {
-  /** The absolute path of another library, for tests and development. */
+  /** The absolute path of another library, for tests and development: not for AUTO to take. */
   static final String PROPERTY = "gatefuse.cuda.library";
 
   private static final String NAME = "libgatefuse_cuda.so";
@@ -30,17 +30,21 @@ final class CudaLibrary {
    */
   static void load() {
     NativeLibrary.load();
-    String named = System.getProperty(PROPERTY, "");
-    if (named.isEmpty()) {
-      load(extract(Loader.getPlatform() + "-gpu"));
+    if (isNamed()) {
+      loadNamed();
     } else {
-      loadNamed(named);
+      load(extract(Loader.getPlatform() + "-gpu"));
     }
   }
 
-  private static void loadNamed(String path) {
+  /** Whether the property names another library. */
+  static boolean isNamed() {
+    return !System.getProperty(PROPERTY, "").isEmpty();
+  }
+
+  private static void loadNamed() {
     try {
-      load(path);
+      load(System.getProperty(PROPERTY));
     } catch (IllegalArgumentException e) {
       throw unavailable("system property " + PROPERTY + ": " + e.getMessage(), e);
     }

@@ -113,7 +113,7 @@ final class NativeCall implements BackendCall {
         }
       }
     }
-    io.memory(isOnDevice() ? GatefuseNative.GF_DEVICE : GatefuseNative.GF_HOST);
+    io.memory(isOnDevice() ? GatefuseNative.GF_MEMORY_DEVICE : GatefuseNative.GF_MEMORY_HOST);
     io.steps(steps);
     io.batch(batch);
     io.layout(batchMajor ? GatefuseNative.GF_BATCH_MAJOR : GatefuseNative.GF_TIME_MAJOR);
