@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cuda/device.hpp"
+#include "cuda/persistent.hpp"
 
 namespace gatefuse::cuda {
 
@@ -15,6 +16,37 @@ void launch(const char* what, void (*kernel)(Parameters...), dim3 grid, dim3 blo
   config.stream = stream;
   check(cudaLaunchKernelEx(&config, kernel, arguments...), what);
 }
+
+// How a persistent kernel is launched: for occupancy queries and for the launch itself.
+class PersistentLaunch {
+ public:
+  PersistentLaunch(Exchange exchange, const PersistentShape& shape, int32_t slices,
+                   cudaStream_t stream) {
+    config_.gridDim = dim3(static_cast<unsigned>(slices * shape.blocks));
+    config_.blockDim = dim3(static_cast<unsigned>(shape.threads()));
+    config_.dynamicSmemBytes = static_cast<size_t>(shape.shared_bytes);
+    config_.stream = stream;
+    config_.attrs = &attribute_;
+    if (exchange == Exchange::kCluster) {
+      attribute_.id = cudaLaunchAttributeClusterDimension;
+      attribute_.val.clusterDim.x = static_cast<unsigned>(shape.blocks);
+      attribute_.val.clusterDim.y = 1;
+      attribute_.val.clusterDim.z = 1;
+      config_.numAttrs = 1;
+    } else if (exchange == Exchange::kGrid) {
+      attribute_.id = cudaLaunchAttributeCooperative;
+      attribute_.val.cooperative = 1;
+      config_.numAttrs = 1;
+    }
+  }
+  PersistentLaunch(const PersistentLaunch&) = delete;
+  PersistentLaunch& operator=(const PersistentLaunch&) = delete;
+  const cudaLaunchConfig_t* config() const { return &config_; }
+
+ private:
+  cudaLaunchConfig_t config_ = {};
+  cudaLaunchAttribute attribute_ = {};
+};
 
 // Blocks of so many threads for n items.
 inline unsigned blocks_for(int64_t n, int64_t threads) {

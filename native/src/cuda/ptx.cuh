@@ -346,19 +346,6 @@ GF_DEVICE void red_add_release(unsigned* address, unsigned value GF_AND_WHERE) {
 #endif
 }
 
-// *address = min(*address, value), in no order with anything else.
-GF_DEVICE void red_min(unsigned long long* address, unsigned long long value GF_AND_WHERE) {
-#if defined(__CUDACC__)
-  asm volatile("red.relaxed.gpu.global.min.u64 [%0], %1;" ::"l"(address), "l"(value) : "memory");
-#else
-  emulation::progress(where);
-  unsigned long long before = __atomic_load_n(address, __ATOMIC_RELAXED);
-  while (value < before && !__atomic_compare_exchange_n(address, &before, value, true,
-                                                        __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
-  }
-#endif
-}
-
 // Loads, before all that this thread does next. The only load that may be polled.
 GF_DEVICE unsigned ld_acquire(const unsigned* address GF_AND_WHERE) {
 #if defined(__CUDACC__)
@@ -407,13 +394,13 @@ GF_DEVICE uint4 ld_global_cg(const uint4* address) {
 
 // A clock for time-outs, the same for all blocks. Emulated, it advances as threads are switched and
 // leaps when all that is left to do is polling.
-GF_DEVICE uint64_t global_nanoseconds() {
+GF_DEVICE uint64_t global_nanoseconds(GF_WHERE) {
 #if defined(__CUDACC__)
   uint64_t value;
   asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(value));
   return value;
 #else
-  return emulation::virtual_nanoseconds();
+  return emulation::virtual_nanoseconds(where);
 #endif
 }
 
@@ -444,7 +431,7 @@ GF_DEVICE unsigned cluster_size() {
   return emulation::cluster_size();
 #elif GF_PTX_ARCH >= 900
   unsigned value;
-  asm volatile("mov.u32 %0, %%cluster_nctaid;" : "=r"(value));
+  asm volatile("mov.u32 %0, %%cluster_nctarank;" : "=r"(value));
   return value;
 #else
   return 1;

@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <string>
 
 #include "cuda/alternating.hpp"
 #include "cuda/around.hpp"
+#include "cuda/launch.hpp"
 #include "cuda/products.hpp"
 
 namespace gatefuse::cuda {
@@ -16,7 +18,15 @@ constexpr int64_t kProjectedBytes = int64_t{256} << 20;
 constexpr int64_t kMostProjectedRows = 16384;
 constexpr int64_t kHeadRows = 4096;
 constexpr unsigned long long kNothingWrong = ~0ull;
-enum { kWrongToken, kWrongTarget, kReports };
+// The place of a wrong token, of a wrong target, and a step that was waited for in vain.
+enum { kWrongToken, kWrongTarget, kTimedOut, kReports };
+// A step takes microseconds. Something else may hold the device for a while, but not that long.
+constexpr uint64_t kPatience = 10'000'000'000;
+
+int32_t checked_tier(int32_t tier) {
+  in_range("tier", tier, GF_TIER_AUTO, GF_TIER_GRID);
+  return tier;
+}
 
 bool is_capturing(cudaStream_t stream) {
   cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
@@ -34,13 +44,12 @@ Report::Report() {
 Report::~Report() { cudaFreeHost(values_); }
 
 Session::Session(const Model& model, const gf_session_options& options)
-    : model_(model), spec_(model.spec()) {
+    : model_(model),
+      spec_(model.spec()),
+      tier_(choose_tier(spec_, model.precision(), model.device(), checked_tier(options.tier),
+                        std::max(1, options.max_batch))) {
   in_range("max_steps", options.max_steps, 1, INT32_MAX);
   in_range("max_batch", options.max_batch, 1, INT32_MAX);
-  in_range("tier", options.tier, GF_TIER_AUTO, GF_TIER_GRID);
-  if (options.tier != GF_TIER_AUTO && options.tier != GF_TIER_ALTERNATING) {
-    wrong("tier", "GF_TIER_AUTO or GF_TIER_ALTERNATING", "another");
-  }
   model_.finish();
   max_steps_ = options.max_steps;
   max_batch_ = options.max_batch;
@@ -72,7 +81,14 @@ Session::Session(const Model& model, const gf_session_options& options)
     between_[turn] = take("session results between layers", max_steps_, max_batch_, width);
   }
   projected_ = take("session projections", chunk_rows_, rows);
-  recurrent_ = take("session products", max_batch_, rows);
+  if (tier_.exchange == Exchange::kGrid) {
+    const int64_t slices = (max_batch_ + kSliceRows - 1) / kSliceRows;
+    const int64_t tile = int64_t{kSliceRows} * tier_.shape.tile_stride * sizeof(float);
+    exchange_ = arena_.take<char>(own_stream_, "session exchange", slices, 2, tile);
+    arrived_ = arena_.take<unsigned>(own_stream_, "session exchange", slices);
+  } else if (!tier_.persistent()) {
+    recurrent_ = take("session products", max_batch_, rows);
+  }
   if (const int scans = spec_.cell->scans()) {
     gates_ = take("session scan", max_batch_, 2 * scans, spec_.hidden);
   }
@@ -103,11 +119,23 @@ Session::~Session() {
 void Session::path(char* text, int64_t capacity) const {
   const char* precision = "";
   with_precision(model_.precision(), [&](auto p) { precision = decltype(p)::kName; });
-  std::snprintf(text, static_cast<size_t>(capacity),
-                "backend=cuda\ndevice=%s\nprecision=%s\nthreads=1\nreason=\ntier=alternating\n"
-                "compute_capability=%d.%d\n",
-                model_.device().name.c_str(), precision, model_.device().capability / 10,
-                model_.device().capability % 10);
+  std::string lines = "backend=cuda\ndevice=" + model_.device().name + "\nprecision=" + precision +
+                      "\nthreads=1\nreason=" + tier_.reason + "\ntier=" + tier_.name() +
+                      "\ncompute_capability=" + std::to_string(model_.device().capability / 10) +
+                      "." + std::to_string(model_.device().capability % 10) + "\n";
+  if (tier_.persistent()) {
+    const PersistentShape& shape = tier_.shape;
+    lines += "blocks=" + std::to_string(shape.blocks) + "\n";
+    if (tier_.exchange == Exchange::kCluster) {
+      lines += "cluster_size=" + std::to_string(shape.blocks) + "\n";
+    }
+    lines += std::string("weights=") +
+             (shape.shared_steps == 0 ? "registers" : "registers and shared memory") +
+             "\nshared_bytes=" + std::to_string(shape.shared_bytes) + "\n";
+  } else {
+    lines += "weights=device memory\n";
+  }
+  std::snprintf(text, static_cast<size_t>(capacity), "%s", lines.c_str());
 }
 
 // ---- Checks -------------------------------------------------------------------------------------
@@ -294,15 +322,24 @@ void Session::report() {
 }
 
 void Session::tell_failure() {
-  const char* names[kReports] = {"tokens", "targets"};
-  const int64_t most[kReports] = {spec_.vocabulary, spec_.outputs};
+  unsigned long long values[kReports];
   for (int i = 0; i < kReports; ++i) {
-    const unsigned long long place = report_[i];
+    values[i] = report_[i];
     report_[i] = kNothingWrong;
-    if (place == kNothingWrong) continue;
-    throw Error(GF_INVALID_ARGUMENT, "%s: expected 0 .. %lld, got another value at place %llu",
-                names[i], static_cast<long long>(most[i] - 1), place);
   }
+  if (values[kTimedOut] != kNothingWrong) {
+    throw Error(GF_BACKEND_FAILED,
+                "forward: blocks waited more than %llu s for one another at step %llu; the outputs "
+                "are not valid",
+                static_cast<unsigned long long>(kPatience / 1'000'000'000), values[kTimedOut]);
+  }
+  const auto tell = [](const char* name, int64_t count, unsigned long long place) {
+    if (place == kNothingWrong) return;
+    throw Error(GF_INVALID_ARGUMENT, "%s: expected 0 .. %lld, got another value at place %llu",
+                name, static_cast<long long>(count - 1), place);
+  };
+  tell("tokens", spec_.vocabulary, values[kWrongToken]);
+  tell("targets", spec_.outputs, values[kWrongTarget]);
 }
 
 // ---- Layers -------------------------------------------------------------------------------------
@@ -355,22 +392,34 @@ Rows Session::input_rows(int64_t layer, const Pass& pass) const {
   return rows;
 }
 
+float* Session::output_of(int64_t layer, int64_t direction) const {
+  float* output = layer_output(layer);
+  return output == nullptr ? nullptr : output + direction * spec_.hidden;
+}
+
 // The input's projections of all steps at once, then the steps.
 void Session::run_chunk(int64_t layer, int64_t direction, int32_t first, int32_t steps) {
+  const Pass pass = {sequences_, first, steps, direction == 1};
+  const Matrix& input = model_.layer(layer * spec_.directions + direction).input;
+  multiply(model_.precision(), {input, input_rows(layer, pass), projected_, input.outputs},
+           stream_);
+  if (tier_.persistent()) {
+    run_persistent(layer, direction, pass);
+  } else {
+    run_steps(layer, direction, pass);
+  }
+}
+
+// Tier A: a product and the pointwise mathematics, step by step.
+void Session::run_steps(int64_t layer, int64_t direction, const Pass& pass) {
   const int64_t slot = layer * spec_.directions + direction;
   const LayerWeights& weights = model_.layer(slot);
-  const Pass pass = {sequences_, first, steps, direction == 1};
-  const int64_t width = spec_.rows();
-  const int32_t hidden_size = static_cast<int32_t>(spec_.hidden);
-  multiply(model_.precision(), {weights.input, input_rows(layer, pass), projected_, width},
-           stream_);
-
   StepArguments step = {};
   step.pass = pass;
-  step.hidden = hidden_size;
+  step.hidden = static_cast<int32_t>(spec_.hidden);
   step.slots = static_cast<int32_t>(spec_.hidden / spec_.chunk);
   step.chunk = static_cast<int32_t>(spec_.chunk);
-  step.x_stride = width;
+  step.x_stride = weights.input.outputs;
   step.recurrent = recurrent_;
   step.recurrent_stride = weights.recurrent.outputs;
   step.candidate = candidate_;
@@ -378,8 +427,7 @@ void Session::run_chunk(int64_t layer, int64_t direction, int32_t first, int32_t
   step.gates = gates_;
   step.h = hidden(slot);
   step.c = cell(slot);
-  float* output = layer_output(layer);
-  step.y = output == nullptr ? nullptr : output + direction * spec_.hidden;
+  step.y = output_of(layer, direction);
   step.y_stride = spec_.directions * spec_.hidden;
   const auto rows_of = [&](const float* matrix) {
     Rows rows = {};
@@ -391,10 +439,10 @@ void Session::run_chunk(int64_t layer, int64_t direction, int32_t first, int32_t
   };
 
   step.rows = batch_.size();
-  for (int32_t s = first; s < first + steps; ++s) {
+  for (int32_t s = pass.first; s < pass.first + pass.steps; ++s) {
     step.s = s;
     step.rows = batch_.active(s, step.rows);
-    step.x = projected_ + int64_t{s - first} * sequences_.batch * width;
+    step.x = projected_ + int64_t{s - pass.first} * sequences_.batch * step.x_stride;
     multiply(model_.precision(),
              {weights.recurrent, rows_of(step.h), recurrent_, step.recurrent_stride}, stream_);
     if (spec_.cell->reset_before) {
@@ -404,6 +452,40 @@ void Session::run_chunk(int64_t layer, int64_t direction, int32_t first, int32_t
     }
     if (gates_ != nullptr) run_scan(spec_.cell_id, step, stream_);
     run_pointwise(spec_.cell_id, step, stream_);
+  }
+}
+
+// Tiers S, C and G: all steps in one launch, or in as many as it takes for the slices of a launch
+// to be on the device together.
+void Session::run_persistent(int64_t layer, int64_t direction, const Pass& pass) {
+  const int64_t slot = layer * spec_.directions + direction;
+  const LayerWeights& weights = model_.layer(slot);
+  PersistentArguments arguments = {};
+  arguments.pass = pass;
+  arguments.shape = tier_.shape;
+  arguments.recurrent = weights.recurrent;
+  arguments.hidden = static_cast<int32_t>(spec_.hidden);
+  arguments.rows = batch_.active(pass.first, batch_.size());
+  arguments.x = projected_;
+  arguments.x_stride = weights.input.outputs;
+  arguments.h = hidden(slot);
+  arguments.c = cell(slot);
+  arguments.y = output_of(layer, direction);
+  arguments.y_stride = spec_.directions * spec_.hidden;
+  arguments.exchange = exchange_;
+  arguments.arrived = arrived_;
+  arguments.timed_out = wrong_ + kTimedOut;
+  arguments.patience = kPatience;
+  const int32_t slices = (arguments.rows + kSliceRows - 1) / kSliceRows;
+  if (arrived_ != nullptr) {
+    check(cudaMemsetAsync(arrived_, 0, slices * sizeof *arrived_, stream_), "exchange");
+  }
+  const int32_t most = tier_.slices_at_once == 0 ? slices : tier_.slices_at_once;
+  for (int32_t first = 0; first < slices; first += most) {
+    arguments.first_slice = first;
+    const PersistentLaunch launch(tier_.exchange, tier_.shape, std::min(most, slices - first),
+                                  stream_);
+    check(cudaLaunchKernelEx(launch.config(), tier_.kernel, arguments), "layer");
   }
 }
 

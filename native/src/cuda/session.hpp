@@ -8,6 +8,7 @@
 #include "cuda/device.hpp"
 #include "cuda/model.hpp"
 #include "cuda/product.cuh"
+#include "cuda/tiers.hpp"
 #include "gatefuse.h"
 
 namespace gatefuse::cuda {
@@ -70,6 +71,8 @@ class Session {
   void run_layers();
   void run_pass(int64_t layer, int64_t direction);
   void run_chunk(int64_t layer, int64_t direction, int32_t first, int32_t steps);
+  void run_steps(int64_t layer, int64_t direction, const Pass& pass);
+  void run_persistent(int64_t layer, int64_t direction, const Pass& pass);
   void run_head();
   void head_chunk(int64_t first, int32_t count);
   void report();
@@ -77,6 +80,7 @@ class Session {
 
   Rows input_rows(int64_t layer, const Pass& pass) const;
   float* layer_output(int64_t layer) const;
+  float* output_of(int64_t layer, int64_t direction) const;
   float* hidden(int64_t slot) const;
   float* cell(int64_t slot) const;
   template <class T>
@@ -84,6 +88,7 @@ class Session {
 
   const Model& model_;
   const Spec& spec_;
+  Tier tier_;
   int64_t max_steps_, max_batch_;
   int64_t chunk_rows_;
   Stream own_stream_;
@@ -93,18 +98,20 @@ class Session {
   std::vector<int32_t> rows_;  // of batch_
   Batch batch_;
 
-  Tensors copies_ = {};         // of host buffers, as large as the largest call
-  float* h_ = nullptr;          // [slots, B, H] by place
-  float* c_ = nullptr;          // the same
-  float* between_[2] = {};      // [T, B, D*H] by the caller's place: results of a layer, by turns
-  float* projected_ = nullptr;  // [chunk rows, rows of LayerWeights::input]
-  float* recurrent_ = nullptr;  // [B, rows of LayerWeights::recurrent]
-  float* candidate_ = nullptr;  // [B, H]
-  float* reset_ = nullptr;      // [B, H]
-  float* gates_ = nullptr;      // [B, scans, 2, H]
-  float* head_ = nullptr;       // [head rows, O]
-  int32_t* order_ = nullptr;    // [3, B]
-  unsigned long long* wrong_ = nullptr;  // [2]: places of a wrong token and of a wrong target
+  Tensors copies_ = {};          // of host buffers, as large as the largest call
+  float* h_ = nullptr;           // [slots, B, H] by place
+  float* c_ = nullptr;           // the same
+  float* between_[2] = {};       // [T, B, D*H] by the caller's place: results of a layer, by turns
+  float* projected_ = nullptr;   // [chunk rows, rows of LayerWeights::input]
+  float* recurrent_ = nullptr;   // [B, rows of LayerWeights::recurrent]
+  float* candidate_ = nullptr;   // [B, H]
+  float* reset_ = nullptr;       // [B, H]
+  float* gates_ = nullptr;       // [B, scans, 2, H]
+  float* head_ = nullptr;        // [head rows, O]
+  int32_t* order_ = nullptr;     // [3, B]
+  char* exchange_ = nullptr;     // tier G: see PersistentArguments
+  unsigned* arrived_ = nullptr;  // tier G
+  unsigned long long* wrong_ = nullptr;  // what the kernels report: see session.cu
 
   // Of the call that is being put on its stream.
   cudaStream_t stream_ = nullptr;

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How h of one step gets to all units of the next, by tier. Each gives the kernel
+//
+//   rank()      the block's number in its slice
+//   begin()     puts h before the first step into the tile; all threads
+//   await(i)    the tile [kSliceRows, tile_stride] that step i reads, once it is whole; all threads
+//   publish(i)  hands on what the threads with a unit computed in step i; all threads, not after
+//               the last step
+//   end()       after the last step; all threads
+//
+// The tile has two buffers, by turns: step i reads buffer i % 2, and what it computes goes into the
+// other one. That two are enough is argued at each exchange.
+#pragma once
+
+#include <cstdint>
+
+#include "cuda/operands.cuh"
+#include "cuda/persistent.hpp"
+
+namespace gatefuse::cuda {
+
+template <class P>
+struct Tiles {
+  using Storage = typename P::Storage;
+  Storage* even;
+  Storage* odd;
+  int32_t stride;
+
+  GF_DEVICE Tiles(ptx::SharedMemory& shared, const PersistentShape& shape)
+      : stride(shape.tile_stride) {
+    even = shared.take<Storage>(kSliceRows * stride);
+    odd = shared.take<Storage>(kSliceRows * stride);
+  }
+
+  // Not an array: an index known only at run time would put the whole object into local memory.
+  GF_DEVICE Storage* buffer(int i) const { return i % 2 == 0 ? even : odd; }
+
+  // h before the first step into the first buffer, and zeros wherever there is no unit or no row:
+  // weights of zero do not silence a NaN.
+  GF_DEVICE void load(const PersistentArguments& a, int32_t slice) {
+    for (int i = static_cast<int>(threadIdx.x); i < kSliceRows * stride;
+         i += static_cast<int>(blockDim.x)) {
+      const int32_t row = slice * kSliceRows + i / stride;
+      const int32_t unit = i % stride;
+      const bool there = row < a.rows && unit < a.hidden;
+      even[i] = P::of(there ? a.h[int64_t{row} * a.hidden + unit] : 0.0f);
+      odd[i] = P::of(0.0f);
+    }
+  }
+};
+
+template <class P, Exchange kExchange>
+class ExchangeOf;
+
+// ---- Tier S: one block --------------------------------------------------------------------------
+
+// Through shared memory. Two buffers are enough: a buffer is written after the barrier behind the
+// step that read it.
+template <class P>
+class ExchangeOf<P, Exchange::kBlock> {
+ public:
+  GF_DEVICE ExchangeOf(const PersistentArguments& a, ptx::SharedMemory& shared, int32_t slice,
+                       int32_t)
+      : a_(a), slice_(slice), tiles_(shared, a.shape) {}
+
+  static GF_DEVICE int32_t rank(const PersistentShape&) { return 0; }
+
+  GF_DEVICE void begin() {
+    tiles_.load(a_, slice_);
+    __syncthreads();
+  }
+  GF_DEVICE const typename P::Storage* await(int32_t i) const { return tiles_.buffer(i); }
+  GF_DEVICE void publish(int32_t i, bool mine, const float (&h)[2]) {
+    if (mine) {
+      const int lane = static_cast<int>(threadIdx.x) % 32;
+      const int unit = static_cast<int>(threadIdx.x) / 32 * kGroupUnits + lane / 4;
+#pragma unroll
+      for (int j = 0; j < 2; ++j) {
+        const int row = 2 * (lane % 4) + j;
+        tiles_.buffer(i + 1)[row * tiles_.stride + unit] = P::of(h[j]);
+      }
+    }
+    __syncthreads();
+  }
+  GF_DEVICE void end() const {}
+
+ private:
+  const PersistentArguments& a_;
+  int32_t slice_;
+  Tiles<P> tiles_;
+};
+
+// ---- Tier C: a cluster of blocks ----------------------------------------------------------------
+
+// Every block writes its part of h into the shared memory of all blocks of its cluster, itself
+// included, by st.async, which counts the bytes on the receiver's mbarrier of that buffer. There is
+// no cluster-wide barrier on the way.
+//
+// Two buffers are enough. A block P sends h of step i only after its wait of step i: after all
+// parts of h of step i-1 have landed in P, those of any block Q among them. A warp of Q that sends
+// has read its tile of step i-1 before; one that does not send comes before the senders through the
+// block barrier between the sums and the pointwise mathematics. So when P sends into the buffer
+// that step i-1 read, nobody in Q reads it any more: the exchange is all to all, hence its own
+// barrier. By the same argument that buffer's mbarrier has completed its earlier phase before bytes
+// of the next are counted. Bytes may arrive before Q expects them: the count is below zero for a
+// while, and the arrival that is still pending keeps the phase open.
+//
+// This holds as long as every thread that reads the tile is ordered before a send of its block:
+// hence the __syncwarp before the sends. Rows that have ended send on: the bytes have to add up.
+template <class P>
+class ExchangeOf<P, Exchange::kCluster> {
+ public:
+  using Storage = typename P::Storage;
+
+  GF_DEVICE ExchangeOf(const PersistentArguments& a, ptx::SharedMemory& shared, int32_t slice,
+                       int32_t rank)
+      : a_(a), slice_(slice), rank_(rank), tiles_(shared, a.shape) {
+    filled_ = shared.take<uint64_t>(2);
+    outgoing_ = shared.take<Storage>(a.shape.groups * kGroupSize);
+  }
+
+  static GF_DEVICE int32_t rank(const PersistentShape&) {
+    return static_cast<int32_t>(ptx::cluster_rank());
+  }
+
+  GF_DEVICE void begin() {
+    tiles_.load(a_, slice_);
+    if (threadIdx.x == 0) {
+#pragma unroll
+      for (int i = 0; i < 2; ++i) ptx::mbarrier_init(filled_ + i, 1);
+      ptx::fence_mbarrier_init();
+    }
+    everybody();  // runs, and has its mbarriers and its first tile
+  }
+
+  GF_DEVICE const Storage* await(int32_t i) {
+    if (i > 0) wait_for(i);
+    return tiles_.buffer(i);
+  }
+
+  GF_DEVICE void publish(int32_t i, bool mine, const float (&h)[2]) {
+    const int next = (i + 1) % 2;
+    if (threadIdx.x == 0) ptx::mbarrier_arrive_expect_tx(filled_ + next, bytes_of_a_step());
+    if (!mine) return;
+    const int lane = static_cast<int>(threadIdx.x) % 32;
+    const int group = static_cast<int>(threadIdx.x) / 32;
+    Storage* outgoing = outgoing_ + group * kGroupSize;
+#pragma unroll
+    for (int j = 0; j < 2; ++j) {
+      outgoing[(2 * (lane % 4) + j) * kGroupUnits + lane / 4] = P::of(h[j]);
+    }
+    __syncwarp(0xffffffffu);
+    send(next, group, lane, outgoing);
+  }
+
+  // A block that has ended must not be sent to.
+  GF_DEVICE void end() { everybody(); }
+
+ private:
+  static constexpr int kGroupSize = kSliceRows * kGroupUnits;
+  static constexpr int kPiece = 16 / sizeof(Storage);      // operands of a message
+  static constexpr int kPieces = kGroupSize / kPiece;      // of a group
+  static constexpr int kRowPieces = kGroupUnits / kPiece;  // of a row
+  static constexpr int kSenders = 32 / kPieces;            // lanes that send the same piece
+
+  static GF_DEVICE void everybody() {
+    ptx::cluster_arrive();
+    ptx::cluster_wait();
+  }
+
+  GF_DEVICE unsigned bytes_of_a_step() const {
+    return static_cast<unsigned>(a_.shape.blocks * a_.shape.groups * kGroupSize * sizeof(Storage));
+  }
+
+  // Each lane takes one piece of 16 bytes to every kSenders-th block.
+  GF_DEVICE void send(int buffer, int group, int lane, const Storage* outgoing) {
+    const int piece = lane % kPieces;
+    const int row = piece / kRowPieces;
+    const int unit = (rank_ * a_.shape.groups + group) * kGroupUnits + piece % kRowPieces * kPiece;
+    const uint32_t* words = reinterpret_cast<const uint32_t*>(outgoing + piece * kPiece);
+    const uint32_t value[4] = {words[0], words[1], words[2], words[3]};
+    const Storage* to = tiles_.buffer(buffer) + row * tiles_.stride + unit;
+    for (int block = lane / kPieces; block < a_.shape.blocks; block += kSenders) {
+      ptx::st_async_v4(ptx::remote_address(to, static_cast<unsigned>(block)), value,
+                       ptx::remote_address(filled_ + buffer, static_cast<unsigned>(block)));
+    }
+  }
+
+  // Buffer i % 2 is filled for the k-th time (from 0) for step 2 k + 1 or 2 k + 2.
+  GF_DEVICE void wait_for(int32_t i) {
+    const unsigned parity = static_cast<unsigned>((i - 1) / 2) % 2;
+    if (ptx::mbarrier_try_wait(filled_ + i % 2, parity) || lost_) return;
+    const uint64_t begun = ptx::global_nanoseconds();
+    while (!ptx::mbarrier_try_wait(filled_ + i % 2, parity)) {
+      if (ptx::global_nanoseconds() - begun < a_.patience) continue;
+      lost_ = true;  // goes on without waiting: the kernel ends, and its results are refused
+      ptx::red_min(a_.timed_out, static_cast<unsigned long long>(i));
+      return;
+    }
+  }
+
+  const PersistentArguments& a_;
+  int32_t slice_;
+  int32_t rank_;
+  Tiles<P> tiles_;
+  uint64_t* filled_;   // [2]
+  Storage* outgoing_;  // [groups][kSliceRows][kGroupUnits]
+  bool lost_ = false;
+};
+
+// ---- Tier G: blocks anywhere on the device ------------------------------------------------------
+
+// Through the L2 cache: every block stores its part into a buffer in global memory and adds one to
+// the slice's counter; who has seen the counter of all blocks reads the whole.
+//
+// Two buffers are enough: a block stores h of step i after it has seen that all blocks have counted
+// step i-1, which each did after its reading of the tile of step i-1 was complete.
+template <class P>
+class ExchangeOf<P, Exchange::kGrid> {
+ public:
+  using Storage = typename P::Storage;
+
+  GF_DEVICE ExchangeOf(const PersistentArguments& a, ptx::SharedMemory& shared, int32_t slice,
+                       int32_t rank)
+      : a_(a), slice_(slice), rank_(rank), tiles_(shared, a.shape) {}
+
+  static GF_DEVICE int32_t rank(const PersistentShape& shape) {
+    return static_cast<int32_t>(blockIdx.x) % shape.blocks;
+  }
+
+  GF_DEVICE void begin() {
+    tiles_.load(a_, slice_);
+    __syncthreads();
+  }
+
+  GF_DEVICE const Storage* await(int32_t i) {
+    Storage* tile = tiles_.buffer(i);
+    if (i == 0) return tile;
+    if (threadIdx.x == 0) wait_for(static_cast<unsigned>(i) * a_.shape.blocks, i);
+    __syncthreads();
+    constexpr int kPiece = 16 / sizeof(Storage);
+    const Storage* from = global(i % 2);
+    const int units = a_.shape.blocks * a_.shape.groups * kGroupUnits;  // whole pieces
+    const int pieces = units / kPiece;
+    for (int p = static_cast<int>(threadIdx.x); p < kSliceRows * pieces;
+         p += static_cast<int>(blockDim.x)) {
+      const int at = p / pieces * tiles_.stride + p % pieces * kPiece;
+      ptx::cp_async16(tile + at, from + at);
+    }
+    ptx::cp_async_commit();
+    ptx::cp_async_wait<0>();
+    __syncthreads();
+    return tile;
+  }
+
+  GF_DEVICE void publish(int32_t i, bool mine, const float (&h)[2]) {
+    if (mine) {
+      const int lane = static_cast<int>(threadIdx.x) % 32;
+      const int group = static_cast<int>(threadIdx.x) / 32;
+      const int unit = (rank_ * a_.shape.groups + group) * kGroupUnits + lane / 4;
+      Storage* to = global((i + 1) % 2) + unit;
+#pragma unroll
+      for (int j = 0; j < 2; ++j) to[(2 * (lane % 4) + j) * tiles_.stride] = P::of(h[j]);
+    }
+    __syncthreads();
+    if (threadIdx.x == 0) ptx::red_add_release(a_.arrived + slice_, 1);
+  }
+
+  GF_DEVICE void end() const {}
+
+ private:
+  GF_DEVICE Storage* global(int buffer) const {
+    const int64_t size = int64_t{kSliceRows} * tiles_.stride;
+    return static_cast<Storage*>(a_.exchange) + (int64_t{slice_} * 2 + buffer) * size;
+  }
+
+  GF_DEVICE void wait_for(unsigned count, int32_t i) {
+    if (lost_ || ptx::ld_acquire(a_.arrived + slice_) >= count) return;
+    const uint64_t begun = ptx::global_nanoseconds();
+    while (ptx::ld_acquire(a_.arrived + slice_) < count) {
+      if (ptx::global_nanoseconds() - begun < a_.patience) continue;
+      lost_ = true;  // goes on without waiting: the kernel ends, and its results are refused
+      ptx::red_min(a_.timed_out, static_cast<unsigned long long>(i));
+      return;
+    }
+  }
+
+  const PersistentArguments& a_;
+  int32_t slice_;
+  int32_t rank_;
+  Tiles<P> tiles_;
+  bool lost_ = false;
+};
+
+}  // namespace gatefuse::cuda

@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Persistent kernels: one launch takes a slice of the batch through all steps of a layer, on
+// weights that stay in registers and shared memory.
+//
+// Every block owns some groups of 8 units with all their gates. A group's rows are laid into the
+// fragments of the matrix instruction such that a lane's results are the gates of one unit for two
+// rows of the batch: fragment j has block 2 j of the units in its rows 0 .. 7 and block 2 j + 1 in
+// rows 8 .. 15. So the pointwise mathematics needs no exchange of gates. Only h is exchanged, and
+// how is the one difference between the tiers: see exchange.cuh.
+#pragma once
+
+#include <cstdint>
+
+#include "cuda/exchange.cuh"
+#include "cuda/lane.cuh"
+#include "cuda/operands.cuh"
+#include "cuda/persistent.hpp"
+
+namespace gatefuse::cuda {
+
+// Where a thread stands.
+struct Role {
+  int lane, warp;
+  int g, t;           // lane = 4 g + t
+  int32_t slice;      // of the batch
+  int32_t rank;       // of the block in its slice
+  int32_t unit;       // of the pointwise mathematics: row g of the warp's group
+  int32_t row[2];     // of the batch, by place: 2 t and 2 t + 1 of the slice
+  int32_t length[2];  // 0 for a row that is none
+  bool pointwise;     // whether the warp has a group
+
+  GF_DEVICE Role(const PersistentArguments& a, int32_t rank_of_block)
+      : lane(static_cast<int>(threadIdx.x) % 32),
+        warp(static_cast<int>(threadIdx.x) / 32),
+        g(lane / 4),
+        t(lane % 4),
+        slice(a.first_slice + static_cast<int32_t>(blockIdx.x) / a.shape.blocks),
+        rank(rank_of_block),
+        unit((rank * a.shape.groups + warp) * kGroupUnits + g),
+        pointwise(warp < a.shape.groups) {
+#pragma unroll
+    for (int j = 0; j < 2; ++j) {
+      row[j] = slice * kSliceRows + 2 * t + j;
+      length[j] = row[j] < a.rows ? a.pass.sequences.length(row[j]) : 0;
+    }
+  }
+};
+
+template <class Cell, class P, Exchange kExchange>
+class PersistentLayer {
+ public:
+  using Op = Operands<P>;
+  using Storage = typename P::Storage;
+  static constexpr int kBlocks = count_blocks<Cell>(false);
+  static constexpr int kFragments = (kBlocks + 1) / 2;  // of a group
+  static constexpr int kRegisterSteps = register_steps(kExchange, P::kId);
+
+  GF_DEVICE explicit PersistentLayer(const PersistentArguments& arguments)
+      : a_(arguments),
+        role_(arguments, ExchangeOf<P, kExchange>::rank(arguments.shape)),
+        exchange_(arguments, shared_, role_.slice, role_.rank) {
+    sums_ = shared_.template take<float>(one_task() ? 1 : a_.shape.tasks() * kTaskSums);
+    weights_ = shared_.template take<Fragment>(
+        a_.shape.warps * a_.shape.shared_steps * kFragments * 32 + 1);
+  }
+
+  GF_DEVICE void run() {
+    load_weights();
+    load_state();
+    exchange_.begin();
+    const int32_t last = last_step();
+    fetch_input(a_.pass.first);
+    for (int32_t s = a_.pass.first; s < last; ++s) step(s, s + 1 == last);
+    exchange_.end();
+    store_state();
+  }
+
+ private:
+  static constexpr int kTaskSums = 32 * kFragments * 4;  // of all lanes
+
+  struct GroupSums {
+    float r[kFragments][4];
+  };
+
+  GF_DEVICE bool one_task() const { return a_.shape.chunks == 1; }
+
+  // Steps of this slice end with its longest row, which is the first.
+  GF_DEVICE int32_t last_step() const {
+    const int32_t longest = a_.pass.sequences.length(role_.slice * kSliceRows);
+    const int32_t end = a_.pass.first + a_.pass.steps;
+    return longest < end ? longest : end;
+  }
+
+  // ---- Weights
+
+  GF_DEVICE int task(int i) const { return role_.warp * a_.shape.warp_tasks + i; }
+  GF_DEVICE int tasks_of_warp() const {
+    const int left = a_.shape.tasks() - task(0);
+    return left < a_.shape.warp_tasks ? left : a_.shape.warp_tasks;
+  }
+  GF_DEVICE int steps_of(int chunk) const {
+    const int left = a_.shape.k_steps - chunk * kChunkSteps;
+    return left < kChunkSteps ? left : kChunkSteps;
+  }
+
+  // The row of a unit's block in the packed matrix at a step of the sum; null where there is none.
+  GF_DEVICE const Storage* weight(int32_t unit, int block, int k_step) const {
+    if (unit >= a_.hidden || block >= kBlocks) return nullptr;
+    const int64_t row = int64_t{unit} * kBlocks + block;
+    return static_cast<const Storage*>(a_.recurrent.weight) + row * a_.recurrent.stride +
+           k_step * Op::kStep;
+  }
+  GF_DEVICE Fragment load_fragment(int task, int step, int fragment) const {
+    const int group = task / a_.shape.chunks;
+    const int k_step = task % a_.shape.chunks * kChunkSteps + step;
+    const int32_t unit = (role_.rank * a_.shape.groups + group) * kGroupUnits + role_.g;
+    return Op::load(weight(unit, 2 * fragment, k_step), weight(unit, 2 * fragment + 1, k_step),
+                    role_.t);
+  }
+  GF_DEVICE Fragment& shared_fragment(int step, int fragment) const {
+    const int index = (role_.warp * a_.shape.shared_steps + step) * kFragments + fragment;
+    return weights_[index * 32 + role_.lane];
+  }
+
+  // The first steps of the first task stay in registers, all others in shared memory, each lane's
+  // own.
+  GF_DEVICE void load_weights() {
+#pragma unroll
+    for (int step = 0; step < kRegisterSteps; ++step) {
+#pragma unroll
+      for (int f = 0; f < kFragments; ++f) {
+        const bool there = tasks_of_warp() > 0 && step < steps_of(task(0) % a_.shape.chunks);
+        registers_[step][f] = there ? load_fragment(task(0), step, f) : Fragment{};
+      }
+    }
+    int at = 0;
+    for (int i = 0; i < tasks_of_warp(); ++i) {
+      const int steps = steps_of(task(i) % a_.shape.chunks);
+      for (int step = i == 0 ? kRegisterSteps : 0; step < steps; ++step, ++at) {
+#pragma unroll
+        for (int f = 0; f < kFragments; ++f) {
+          shared_fragment(at, f) = load_fragment(task(i), step, f);
+        }
+      }
+    }
+#pragma unroll
+    for (int b = 0; b < kBlocks; ++b) {
+      const bool own = role_.pointwise && role_.unit < a_.hidden;
+      bias_[b] = own ? a_.recurrent.bias[int64_t{role_.unit} * kBlocks + b] : 0.0f;
+    }
+  }
+
+  // ---- State and input
+
+  GF_DEVICE bool own(int j) const {
+    return role_.pointwise && role_.unit < a_.hidden && role_.row[j] < a_.rows;
+  }
+  GF_DEVICE int64_t state(int j) const { return int64_t{role_.row[j]} * a_.hidden + role_.unit; }
+
+  GF_DEVICE void load_state() {
+#pragma unroll
+    for (int j = 0; j < 2; ++j) {
+      h_[j] = own(j) ? a_.h[state(j)] : 0.0f;
+      if constexpr (Cell::kCellState) c_[j] = own(j) ? a_.c[state(j)] : 0.0f;
+    }
+  }
+  GF_DEVICE void store_state() const {
+#pragma unroll
+    for (int j = 0; j < 2; ++j) {
+      if (!own(j)) continue;
+      a_.h[state(j)] = h_[j];
+      if constexpr (Cell::kCellState) a_.c[state(j)] = c_[j];
+    }
+  }
+
+  // Brings the input's part of a step on its way, a step before it is used.
+  GF_DEVICE void fetch_input(int32_t s) {
+#pragma unroll
+    for (int j = 0; j < 2; ++j) {
+      const bool runs = own(j) && s < role_.length[j];
+      const int64_t row = int64_t{s - a_.pass.first} * a_.pass.sequences.batch + role_.row[j];
+      const float* x = a_.x + row * a_.x_stride + int64_t{role_.unit} * kBlocks;
+#pragma unroll
+      for (int b = 0; b < kBlocks; ++b) next_x_[j][b] = runs ? x[b] : 0.0f;
+    }
+  }
+
+  // ---- A step
+
+  GF_DEVICE void step(int32_t s, bool last) {
+    float x[2][kBlocks];
+#pragma unroll
+    for (int j = 0; j < 2; ++j) {
+#pragma unroll
+      for (int b = 0; b < kBlocks; ++b) x[j][b] = next_x_[j][b];
+    }
+    if (!last) fetch_input(s + 1);
+    const int32_t i = s - a_.pass.first;
+    const Storage* tile = exchange_.await(i);
+    const GroupSums sums = one_task() ? sum_alone(tile) : sum_together(tile);
+    if (role_.pointwise) {
+#pragma unroll
+      for (int j = 0; j < 2; ++j) pointwise(s, j, x[j], sums);
+    }
+    if (!last) exchange_.publish(i, role_.pointwise, h_);
+    if (role_.pointwise) write_output(s);
+  }
+
+  // The sums of task i over its chunk of k. `at` counts the steps whose weights are shared.
+  GF_DEVICE GroupSums sum_task(const Storage* tile, int i, int& at) const {
+    typename Op::Sum sums[kFragments] = {};
+    const int chunk = task(i) % a_.shape.chunks;
+    const int steps = steps_of(chunk);
+    const Storage* from = tile + chunk * kChunkSteps * Op::kStep;
+    const auto multiply = [&](int step, auto fragment) {
+      const auto columns =
+          Op::columns(from + step * Op::kStep, a_.shape.tile_stride, role_.g, role_.t);
+#pragma unroll
+      for (int f = 0; f < kFragments; ++f) Op::multiply(sums[f], fragment(f), columns);
+    };
+    int step = 0;
+    if (i == 0) {
+#pragma unroll
+      for (int r = 0; r < kRegisterSteps; ++r) {
+        if (r < steps) multiply(r, [&](int f) { return registers_[r][f]; });
+      }
+      step = kRegisterSteps;
+    }
+    for (; step < steps; ++step, ++at) {
+      multiply(step, [&](int f) { return shared_fragment(at, f); });
+    }
+    GroupSums result;
+#pragma unroll
+    for (int f = 0; f < kFragments; ++f) Op::finish(sums[f], role_.t, result.r[f]);
+    return result;
+  }
+
+  // One chunk: a warp's task is its own group.
+  GF_DEVICE GroupSums sum_alone(const Storage* tile) const {
+    int at = 0;
+    return sum_task(tile, 0, at);
+  }
+
+  // Several chunks: all warps of the block share the tasks, and the groups' warps add them up.
+  GF_DEVICE GroupSums sum_together(const Storage* tile) const {
+    int at = 0;
+    for (int i = 0; i < tasks_of_warp(); ++i) {
+      const GroupSums sums = sum_task(tile, i, at);
+      float* to = sums_ + task(i) * kTaskSums;
+#pragma unroll
+      for (int f = 0; f < kFragments; ++f) {
+#pragma unroll
+        for (int r = 0; r < 4; ++r) to[(f * 4 + r) * 32 + role_.lane] = sums.r[f][r];
+      }
+    }
+    __syncthreads();
+    GroupSums total = {};
+    if (!role_.pointwise) return total;
+    for (int chunk = 0; chunk < a_.shape.chunks; ++chunk) {
+      const float* from = sums_ + (role_.warp * a_.shape.chunks + chunk) * kTaskSums;
+#pragma unroll
+      for (int f = 0; f < kFragments; ++f) {
+#pragma unroll
+        for (int r = 0; r < 4; ++r) total.r[f][r] += from[(f * 4 + r) * 32 + role_.lane];
+      }
+    }
+    return total;
+  }
+
+  // The cell's mathematics for the lane's unit in its row j.
+  GF_DEVICE void pointwise(int32_t s, int j, const float (&x)[kBlocks], const GroupSums& sums) {
+    if (!own(j) || s >= role_.length[j]) return;
+    Lane inputs[kBlocks];
+    Lane recurrent[kBlocks];
+#pragma unroll
+    for (int b = 0; b < kBlocks; ++b) {
+      inputs[b] = {x[b]};
+      recurrent[b] = {bias_[b] + sums.r[b / 2][b % 2 * 2 + j]};
+    }
+    Lane h = {h_[j]};
+    Lane c = h;
+    if constexpr (Cell::kCellState) c = {c_[j]};
+    Cell::forward(PreActivations<Lane>{inputs, recurrent}, static_cast<const Gate<Lane>*>(nullptr),
+                  c, h);
+    if constexpr (Cell::kCellState) c_[j] = c.v;
+    h_[j] = h.v;
+  }
+
+  // Behind the exchange: nobody waits for it.
+  GF_DEVICE void write_output(int32_t s) const {
+    if (a_.y == nullptr) return;
+#pragma unroll
+    for (int j = 0; j < 2; ++j) {
+      if (!own(j) || s >= role_.length[j]) continue;
+      const int32_t row = role_.row[j];
+      const int64_t place = a_.pass.sequences.place(a_.pass.time(s, row), row);
+      a_.y[place * a_.y_stride + role_.unit] = h_[j];
+    }
+  }
+
+  const PersistentArguments& a_;
+  ptx::SharedMemory shared_;
+  Role role_;
+  ExchangeOf<P, kExchange> exchange_;
+  float* sums_;        // [tasks][kTaskSums]
+  Fragment* weights_;  // [warps][shared steps][fragments][32]
+  Fragment registers_[kRegisterSteps][kFragments];
+  float bias_[kBlocks];
+  float h_[2] = {};
+  float c_[2] = {};
+  float next_x_[2][kBlocks];
+};
+
+template <class Cell, class P, Exchange kExchange>
+__global__ void __launch_bounds__(most_warps(kExchange) * 32, 1)
+    persistent_kernel(const __grid_constant__ PersistentArguments arguments) {
+  PersistentLayer<Cell, P, kExchange> layer(arguments);
+  layer.run();
+}
+
+// The kernels of one exchange, by cell and precision.
+template <class Cell, Exchange kExchange>
+PersistentKernel kernel_of(int32_t precision) {
+  PersistentKernel kernel = nullptr;
+  if constexpr (!Cell::kResetBefore && count_blocks<Cell>(true) == 0) {
+    with_precision(precision,
+                   [&](auto p) { kernel = persistent_kernel<Cell, decltype(p), kExchange>; });
+  }
+  return kernel;
+}
+
+template <Exchange kExchange>
+PersistentKernel kernel_of(int32_t cell, int32_t precision) {
+  int32_t number = 0;
+#define GF_KERNEL_OF(Cell) \
+  if (number++ == cell) return kernel_of<Cell, kExchange>(precision);
+  GF_FOR_EACH_CELL(GF_KERNEL_OF)
+#undef GF_KERNEL_OF
+  return nullptr;
+}
+
+}  // namespace gatefuse::cuda

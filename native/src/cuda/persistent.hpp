@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the host and the persistent kernels say to each other.
+#pragma once
+
+#include <cstdint>
+
+#include "cuda/product.cuh"
+
+namespace gatefuse::cuda {
+
+// The batch goes in slices of so many rows; a slice is a problem of its own.
+constexpr int kSliceRows = 8;
+// Units whose pre-activations one warp makes together.
+constexpr int kGroupUnits = 8;
+// A sum over k is made of sums over chunks of so many steps of the matrix instruction, added up in
+// their order. So its bits do not depend on which warps share the work.
+constexpr int kChunkSteps = 16;
+
+// How the work on a slice is cut. A task is one group of units and one chunk of k.
+struct PersistentShape {
+  int32_t blocks = 0;        // of one slice
+  int32_t groups = 0;        // a block's
+  int32_t k_steps = 0;       // of the whole sum
+  int32_t chunks = 0;        // of the whole sum
+  int32_t warps = 0;         // a block's
+  int32_t warp_tasks = 0;    // a warp's, at most
+  int32_t shared_steps = 0;  // k steps of a warp whose weights lie in shared memory
+  int32_t tile_stride = 0;   // operands from row to row of the tile of h
+  int32_t shared_bytes = 0;  // of a block, dynamic
+
+  GF_HOST_DEVICE int32_t tasks() const { return groups * chunks; }
+  GF_HOST_DEVICE int32_t threads() const { return warps * 32; }
+};
+
+// One layer and direction over a chunk of time.
+struct PersistentArguments {
+  Pass pass;
+  PersistentShape shape;
+  Matrix recurrent;  // rows unit by unit
+  int32_t hidden;
+  int32_t rows;         // those that run at the first step
+  int32_t first_slice;  // of this launch
+  const float* x;       // [steps, B, x_stride] projections of the input
+  int64_t x_stride;
+  float* h;                       // [B, H] by place: before the first step and after the last
+  float* c;                       // the same; null without a cell state
+  float* y;                       // the layer's output, by place; null for none
+  int64_t y_stride;               // D * H
+  void* exchange;                 // tier G: [slices, 2, kSliceRows, tile_stride] operands
+  unsigned* arrived;              // tier G: [slices], zeros before the launch
+  unsigned long long* timed_out;  // receives a step that was waited for in vain
+  uint64_t patience;              // nanoseconds after which a wait is in vain
+};
+
+enum class Exchange { kBlock, kCluster, kGrid };
+
+// A kernel for a cell without scans and without reset before, else null. Instances of one exchange
+// are compiled in one unit.
+using PersistentKernel = void (*)(PersistentArguments);
+PersistentKernel block_kernel(int32_t cell, int32_t precision);
+PersistentKernel cluster_kernel(int32_t cell, int32_t precision);
+PersistentKernel grid_kernel(int32_t cell, int32_t precision);
+
+// The most warps of a block, and the k steps of a warp whose weights stay in registers: together
+// they are what a multiprocessor's registers hold. Without a matrix instruction the sums take more.
+constexpr int most_warps(Exchange exchange) { return exchange == Exchange::kBlock ? 16 : 8; }
+constexpr int register_steps(Exchange exchange, int precision) {
+  if (exchange != Exchange::kBlock) return 16;
+  return precision == GF_FLOAT32 ? 4 : 6;
+}
+
+}  // namespace gatefuse::cuda

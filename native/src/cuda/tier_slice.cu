@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cuda/persistent.cuh"
+
+namespace gatefuse::cuda {
+
+PersistentKernel block_kernel(int32_t cell, int32_t precision) {
+  return kernel_of<Exchange::kBlock>(cell, precision);
+}
+
+}  // namespace gatefuse::cuda

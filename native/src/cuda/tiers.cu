@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cuda/tiers.hpp"
+
+#include <algorithm>
+
+#include "cuda/launch.hpp"
+#include "cuda/operands.cuh"
+
+namespace gatefuse::cuda {
+namespace {
+
+int32_t divide_up(int64_t a, int64_t b) { return static_cast<int32_t>((a + b - 1) / b); }
+
+// ---- Shapes -------------------------------------------------------------------------------------
+
+// What a precision's instruction asks of a shape.
+struct OperandFacts {
+  int32_t bytes = 0;
+  int32_t step = 0;
+  int32_t (*tile_stride)(int32_t units) = nullptr;
+
+  static OperandFacts of(int32_t precision) {
+    OperandFacts facts;
+    with_precision(precision, [&](auto p) {
+      using P = decltype(p);
+      facts.bytes = sizeof(typename P::Storage);
+      facts.step = Operands<P>::kStep;
+      facts.tile_stride = [](int32_t units) -> int32_t { return Operands<P>::tile_stride(units); };
+    });
+    return facts;
+  }
+};
+
+// As the kernel takes them: see PersistentLayer and ExchangeOf.
+int32_t shared_bytes_of(const PersistentShape& shape, Exchange exchange, int32_t fragments,
+                        int32_t operand_bytes) {
+  size_t bytes = 2 * ptx::shared_bytes(size_t{kSliceRows} * shape.tile_stride * operand_bytes);
+  if (exchange == Exchange::kCluster) {
+    bytes += ptx::shared_bytes(2 * sizeof(uint64_t));
+    bytes += ptx::shared_bytes(size_t{kSliceRows} * kGroupUnits * shape.groups * operand_bytes);
+  }
+  const size_t sums = shape.chunks == 1 ? 1 : size_t{32} * 4 * fragments * shape.tasks();
+  bytes += ptx::shared_bytes(sums * sizeof(float));
+  const size_t weights = size_t{32} * shape.warps * shape.shared_steps * fragments + 1;
+  bytes += ptx::shared_bytes(weights * sizeof(Fragment));
+  return static_cast<int32_t>(std::min<size_t>(bytes, INT32_MAX));
+}
+
+// The shape of a slice over so many blocks; warps = 0 where a block cannot hold its groups.
+PersistentShape shape_of(const Spec& spec, int32_t precision, Exchange exchange, int32_t blocks) {
+  const OperandFacts operands = OperandFacts::of(precision);
+  const int32_t fragments = (spec.cell->plain_blocks() + 1) / 2;
+  PersistentShape shape;
+  shape.blocks = blocks;
+  shape.groups = divide_up(divide_up(spec.hidden, kGroupUnits), blocks);
+  shape.k_steps = divide_up(spec.hidden, operands.step);
+  shape.chunks = divide_up(shape.k_steps, kChunkSteps);
+  const int32_t most = most_warps(exchange);
+  if (shape.groups > most) return shape;
+  shape.warp_tasks = divide_up(shape.tasks(), most);
+  shape.warps = std::max(divide_up(shape.tasks(), shape.warp_tasks), shape.groups);
+  const int32_t steps = std::min(kChunkSteps, shape.k_steps) * shape.warp_tasks;
+  shape.shared_steps = std::max(0, steps - std::min(register_steps(exchange, precision),
+                                                    std::min(kChunkSteps, shape.k_steps)));
+  const int64_t units = int64_t{blocks} * shape.groups * kGroupUnits;
+  shape.tile_stride = operands.tile_stride(
+      static_cast<int32_t>(std::max(units, int64_t{shape.k_steps} * operands.step)));
+  shape.shared_bytes = shared_bytes_of(shape, exchange, fragments, operands.bytes);
+  return shape;
+}
+
+// ---- What a step costs --------------------------------------------------------------------------
+
+// Cycles, from published latencies; measurements on a device may correct them. What counts is only
+// the order of the candidates.
+constexpr double kPointwise = 200;
+constexpr double kSharedBytesPerCycle = 128;
+constexpr double kBlockExchange = 100;
+constexpr double kClusterExchange = 700;
+constexpr double kClusterExchangePerBlock = 10;
+constexpr double kGridExchange = 2200;
+
+double step_cycles(const PersistentShape& shape, Exchange exchange, int32_t fragments,
+                   int32_t precision) {
+  // A multiprocessor has four schedulers with a matrix unit each.
+  const double instruction = precision == GF_FLOAT32 ? 40 : precision == GF_TF32 ? 16 : 8;
+  const double steps = double{1} * shape.warp_tasks * std::min(kChunkSteps, shape.k_steps);
+  const double product = divide_up(shape.warps, 4) * steps * fragments * instruction;
+  const double shared =
+      double{512} * shape.warps * shape.shared_steps * fragments / kSharedBytesPerCycle;
+  double cycles = kPointwise + std::max(product, shared);
+  switch (exchange) {
+    case Exchange::kBlock:
+      return cycles + kBlockExchange;
+    case Exchange::kCluster:
+      return cycles + kClusterExchange + kClusterExchangePerBlock * shape.blocks;
+    default:
+      return cycles + kGridExchange;
+  }
+}
+
+// ---- Candidates ---------------------------------------------------------------------------------
+
+struct Candidate {
+  Tier tier;
+  double cycles = 0;  // of a step, over all slices; 0: does not fit
+  bool fits() const { return cycles > 0; }
+};
+
+class Chooser {
+ public:
+  Chooser(const Spec& spec, int32_t precision, const DeviceFacts& device, int64_t max_batch)
+      : spec_(spec),
+        precision_(precision),
+        device_(device),
+        fragments_((spec.cell->plain_blocks() + 1) / 2),
+        slices_(divide_up(max_batch, kSliceRows)) {}
+
+  // The best of one kind, or the reason why there is none.
+  Candidate slice(std::string* reason) const {
+    Candidate best = make(GF_TIER_SLICE, Exchange::kBlock, block_kernel, reason);
+    if (best.tier.kernel == nullptr) return best;
+    if (!try_blocks(1, &best)) {
+      *reason = "the weights of H = " + std::to_string(spec_.hidden) + " in " + precision_name() +
+                " do not fit one multiprocessor";
+    }
+    return best;
+  }
+
+  Candidate cluster(std::string* reason) const {
+    if (device_.capability < 90) {
+      *reason = "compute capability 9.0 or later is needed for clusters, this device has " +
+                std::to_string(device_.capability / 10) + "." +
+                std::to_string(device_.capability % 10);
+      return {};
+    }
+    Candidate best = make(GF_TIER_CLUSTER, Exchange::kCluster, cluster_kernel, reason);
+    if (best.tier.kernel == nullptr) return best;
+    for (const int32_t blocks : {2, 4, 8, 16}) try_blocks(blocks, &best);
+    if (!best.fits()) {
+      *reason = "the weights of H = " + std::to_string(spec_.hidden) + " in " + precision_name() +
+                " do not fit a cluster of 16 multiprocessors";
+    }
+    return best;
+  }
+
+  Candidate grid(std::string* reason) const {
+    Candidate best = make(GF_TIER_GRID, Exchange::kGrid, grid_kernel, reason);
+    if (best.tier.kernel == nullptr) return best;
+    const int32_t groups = divide_up(spec_.hidden, kGroupUnits);
+    for (int32_t each = 1; each <= most_warps(Exchange::kGrid); ++each) {
+      try_blocks(divide_up(groups, each), &best);
+    }
+    if (!best.fits()) {
+      *reason = "the weights of H = " + std::to_string(spec_.hidden) + " in " + precision_name() +
+                " do not fit the device";
+    }
+    return best;
+  }
+
+ private:
+  Candidate make(int32_t id, Exchange exchange, PersistentKernel (*kernel)(int32_t, int32_t),
+                 std::string* reason) const {
+    Candidate candidate;
+    candidate.tier.id = id;
+    candidate.tier.exchange = exchange;
+    candidate.tier.kernel = kernel(spec_.cell_id, precision_);
+    if (candidate.tier.kernel == nullptr) {
+      *reason =
+          spec_.cell->reset_before
+              ? "a cell that resets before its product needs a second product in each step"
+              : "a cell with cumulative softmax gates needs a scan over all units in each step";
+    }
+    return candidate;
+  }
+
+  std::string precision_name() const {
+    std::string name;
+    with_precision(precision_, [&](auto p) { name = decltype(p)::kName; });
+    return name;
+  }
+
+  // Takes over a shape with so many blocks where it fits and is the fastest so far.
+  bool try_blocks(int32_t blocks, Candidate* best) const {
+    const Exchange exchange = best->tier.exchange;
+    const PersistentShape shape = shape_of(spec_, precision_, exchange, blocks);
+    if (shape.warps == 0 || shape.shared_bytes > device_.shared_per_block) return false;
+    const int32_t slices = resident_slices(best->tier.kernel, exchange, shape);
+    if (slices == 0) return false;
+    const double cycles =
+        divide_up(slices_, slices) * step_cycles(shape, exchange, fragments_, precision_);
+    if (best->fits() && best->cycles <= cycles) return true;
+    best->cycles = cycles;
+    best->tier.shape = shape;
+    best->tier.slices_at_once = exchange == Exchange::kGrid ? slices : 0;
+    return true;
+  }
+
+  // How many slices the device works on at a time.
+  int32_t resident_slices(PersistentKernel kernel, Exchange exchange,
+                          const PersistentShape& shape) const {
+    const void* function = reinterpret_cast<const void*>(kernel);
+    check(cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                               shape.shared_bytes),
+          "shared memory of a kernel");
+    int resident = 0;
+    if (exchange == Exchange::kCluster) {
+      if (shape.blocks > 8) {
+        check(cudaFuncSetAttribute(function, cudaFuncAttributeNonPortableClusterSizeAllowed, 1),
+              "cluster of 16 blocks");
+      }
+      const PersistentLaunch launch(exchange, shape, 1, nullptr);
+      if (cudaOccupancyMaxActiveClusters(&resident, function, launch.config()) != cudaSuccess) {
+        cudaGetLastError();  // a cluster of this size does not exist here
+        return 0;
+      }
+      return resident;
+    }
+    check(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&resident, function, shape.threads(),
+                                                        shape.shared_bytes),
+          "occupancy of a kernel");
+    return resident * device_.multiprocessors / shape.blocks;
+  }
+
+  const Spec& spec_;
+  int32_t precision_;
+  const DeviceFacts& device_;
+  int32_t fragments_;
+  int32_t slices_;
+};
+
+void append(std::string* reasons, const char* tier, const std::string& reason) {
+  if (reason.empty()) return;
+  *reasons += (reasons->empty() ? "" : "; ") + std::string(tier) + ": " + reason;
+}
+
+}  // namespace
+
+const char* Tier::name() const {
+  switch (id) {
+    case GF_TIER_SLICE:
+      return "slice";
+    case GF_TIER_CLUSTER:
+      return "cluster";
+    case GF_TIER_GRID:
+      return "grid";
+    default:
+      return "alternating";
+  }
+}
+
+Tier choose_tier(const Spec& spec, int32_t precision, const DeviceFacts& device, int32_t requested,
+                 int64_t max_batch) {
+  if (requested == GF_TIER_ALTERNATING) {
+    Tier tier;
+    tier.reason = "tier forced";
+    return tier;
+  }
+  const Chooser chooser(spec, precision, device, max_batch);
+  Candidate best;
+  std::string reasons;
+  const auto consider = [&](int32_t id, const char* name, auto find) {
+    if (requested != GF_TIER_AUTO && requested != id) return;
+    std::string reason;
+    const Candidate candidate = find(&reason);
+    if (candidate.fits()) {
+      if (!best.fits() || candidate.cycles < best.cycles) best = candidate;
+    } else {
+      append(&reasons, name, reason);
+    }
+  };
+  consider(GF_TIER_SLICE, "slice", [&](auto* reason) { return chooser.slice(reason); });
+  consider(GF_TIER_CLUSTER, "cluster", [&](auto* reason) { return chooser.cluster(reason); });
+  consider(GF_TIER_GRID, "grid", [&](auto* reason) { return chooser.grid(reason); });
+  if (!best.fits() && requested != GF_TIER_AUTO) {
+    throw Error(GF_INVALID_ARGUMENT, "tier: expected one that fits this network and device, got %s",
+                reasons.c_str());
+  }
+  best.tier.reason = requested != GF_TIER_AUTO ? "tier forced" : reasons;
+  if (!best.fits()) best.tier = Tier{GF_TIER_ALTERNATING, {}, nullptr, {}, 0, reasons};
+  return best.tier;
+}
+
+}  // namespace gatefuse::cuda

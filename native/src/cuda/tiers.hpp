@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "cuda/device.hpp"
+#include "cuda/persistent.hpp"
+#include "spec.hpp"
+
+namespace gatefuse::cuda {
+
+// How a session runs its steps.
+struct Tier {
+  int32_t id = GF_TIER_ALTERNATING;
+  // Of the persistent tiers:
+  Exchange exchange = Exchange::kBlock;
+  PersistentKernel kernel = nullptr;
+  PersistentShape shape;
+  int32_t slices_at_once = 0;  // how many slices one launch may have; 0: any number
+
+  // Why none of the faster tiers was chosen; empty for the fastest.
+  std::string reason;
+
+  const char* name() const;
+  bool persistent() const { return kernel != nullptr; }
+};
+
+// Chooses the tier for batches of up to max_batch rows, or checks the one that was asked for: an
+// Error says why it does not fit. The device is the calling thread's current one.
+Tier choose_tier(const Spec& spec, int32_t precision, const DeviceFacts& device, int32_t requested,
+                 int64_t max_batch);
+
+}  // namespace gatefuse::cuda
