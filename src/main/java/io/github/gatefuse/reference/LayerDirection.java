@@ -59,8 +59,10 @@ final class LayerDirection {
    * @param x the input of all [T, B, inputs]; not read past a sequence's end
    * @param y the output of all [T, B, D*H]; not written past a sequence's end
    * @param unit where this direction's units start in a row of y
+   * @param followed the y of another implementation, whose h each step but the first begins with;
+   *     null for none
    */
-  void run(Step[] sequences, double[] x, double[] y, int unit) {
+  void run(Step[] sequences, double[] x, double[] y, int unit, double[] followed) {
     Products input = new Products(weightIh, sequences, s -> s.x, s -> s.input);
     Products recurrent = new Products(weightHh, sequences, s -> s.hRead, s -> s.recurrent);
     Products second = new Products(weightHh, sequences, s -> s.gated, s -> s.recurrent);
@@ -71,7 +73,12 @@ final class LayerDirection {
         active--;
       }
       for (int i = 0; i < active; i++) {
-        begin(sequences[i], x, row(sequences[i], n, batch));
+        Step s = sequences[i];
+        if (followed != null && n > 0) {
+          int at = row(s, n - 1, batch) * spec.outputSize() + unit;
+          System.arraycopy(followed, at, s.h, 0, s.h.length);
+        }
+        begin(s, x, row(s, n, batch));
       }
       input.add(active, 0, spec.rows());
       preactivations(sequences, active, recurrent, second);

@@ -213,19 +213,51 @@ public final class ReferenceNetwork {
    * @throws IllegalArgumentException for a wrong shape, length, token or target, naming it
    */
   public Outputs run(Inputs in) {
+    return run(in, new double[spec.layers()][]);
+  }
+
+  /**
+   * Follows another implementation: each step begins with the hidden state that the other one gave,
+   * and each layer and the head read the outputs that it gave. Cell states are carried here. So
+   * both round the very same numbers to operands, and differ by what one step makes of them: a
+   * rounding that went the other way, for a difference in the last bit, is not carried on.
+   *
+   * @param in the inputs
+   * @param layers the other's y of each layer [L][T, B, D*H]
+   * @return the outputs
+   * @throws IllegalArgumentException for a wrong shape, length, token or target, naming it
+   */
+  public Outputs follow(Inputs in, double[][] layers) {
+    if (layers.length != spec.layers()) {
+      throw new IllegalArgumentException(
+          "layers: expected " + spec.layers() + ", got " + layers.length);
+    }
+    for (double[] y : layers) {
+      int expected = InputCheck.count("output", in.steps(), in.batch(), spec.outputSize());
+      if (y.length != expected) {
+        throw new IllegalArgumentException(
+            "layers: expected outputs of " + expected + " values, got " + y.length);
+      }
+    }
+    return run(in, layers);
+  }
+
+  private Outputs run(Inputs in, double[][] followed) {
     int[] lengths = InputCheck.check(spec, in);
     int batch = in.batch();
     int states = InputCheck.count("state", spec.slots(), batch, spec.hiddenSize());
     double[] hn = in.h0() == null ? new double[states] : rounding.roundValues(in.h0().clone());
     double[] cn = in.c0() == null ? new double[states] : rounding.roundValues(in.c0().clone());
     double[] x = embedding == null ? in.x() : embed(in, lengths);
+    double[] y = null;
     for (int layer = 0; layer < spec.layers(); layer++) {
-      x = layer(layer, in, lengths, x, hn, cn);
+      y = layer(layer, in, lengths, x, hn, cn, followed[layer]);
+      x = followed[layer] == null ? y : followed[layer];
     }
     double[] cell = spec.cell().hasCellState() ? cn : null;
     return spec.outputs() == 0
-        ? new Outputs(x, hn, cell, null, null, null)
-        : head(in, lengths, x, hn, cell);
+        ? new Outputs(y, hn, cell, null, null, null)
+        : head(in, lengths, x, y, hn, cell);
   }
 
   /** The embedding's rows of the valid tokens. */
@@ -245,7 +277,13 @@ public final class ReferenceNetwork {
 
   /** One layer over all sequences in its directions; the state is updated in place. */
   private double[] layer(
-      int layer, Inputs in, int[] lengths, double[] x, double[] hn, double[] cn) {
+      int layer,
+      Inputs in,
+      int[] lengths,
+      double[] x,
+      double[] hn,
+      double[] cn,
+      double[] followed) {
     int batch = in.batch();
     int hidden = spec.hiddenSize();
     int inputWidth = layer == 0 ? spec.inputSize() : spec.outputSize();
@@ -266,7 +304,7 @@ public final class ReferenceNetwork {
         System.arraycopy(hn, (slot * batch + b) * hidden, sequences[i].h, 0, hidden);
         System.arraycopy(cn, (slot * batch + b) * hidden, sequences[i].c, 0, hidden);
       }
-      slots[slot].run(sequences, x, y, direction * hidden);
+      slots[slot].run(sequences, x, y, direction * hidden, followed);
       for (Step s : sequences) {
         System.arraycopy(s.h, 0, hn, (slot * batch + s.sequence) * hidden, hidden);
         System.arraycopy(s.c, 0, cn, (slot * batch + s.sequence) * hidden, hidden);
@@ -275,8 +313,8 @@ public final class ReferenceNetwork {
     return y;
   }
 
-  /** The linear head and its log-softmax at every valid step. */
-  private Outputs head(Inputs in, int[] lengths, double[] y, double[] hn, double[] cn) {
+  /** The linear head on x and its log-softmax at every valid step. */
+  private Outputs head(Inputs in, int[] lengths, double[] x, double[] y, double[] hn, double[] cn) {
     int outputs = spec.outputs();
     int steps = in.steps();
     int batch = in.batch();
@@ -295,7 +333,7 @@ public final class ReferenceNetwork {
         continue;
       }
       System.arraycopy(headBias, 0, row, 0, outputs);
-      rounding.copyOperands(y, at * hidden.length, hidden);
+      rounding.copyOperands(x, at * hidden.length, hidden);
       headWeight.addProduct(hidden, row);
       rounding.roundValues(row);
       if (logits != null) {
