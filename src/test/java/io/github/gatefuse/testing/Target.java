@@ -105,7 +105,8 @@ public record Target(
   /** Whether this is CUDA's emulation, which takes its time. */
   public boolean isEmulated() {
     return backend == Backend.CUDA
-        && report().devices().stream().anyMatch(name -> name.contains("emulat"));
+        && report().devices().stream()
+            .anyMatch(name -> name.toLowerCase(Locale.ROOT).contains("emulated"));
   }
 
   /** Makes a network that runs on this. */
