@@ -1,13 +1,62 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# GATEFUSE_CUDA says whether the CUDA backend is built: AUTO where a toolkit is found, OFF never.
+# GATEFUSE_CUDA says whether CUDA sources are compiled: AUTO where a toolkit is found (nvcc on the
+# path, in CUDACXX, CUDA_PATH or /usr/local/cuda), OFF never. GATEFUSE_CUDA_ARCHITECTURES says for
+# what. No GPU is needed.
+#
+# Sets GATEFUSE_CUDA_FOUND, and gatefuse_cuda_flags for targets with CUDA sources.
 set(GATEFUSE_CUDA AUTO CACHE STRING "The CUDA backend: AUTO or OFF")
 set_property(CACHE GATEFUSE_CUDA PROPERTY STRINGS AUTO OFF)
+set(GATEFUSE_CUDA_ARCHITECTURES 80-real 90a-real CACHE STRING "The architectures to compile CUDA sources for")
+set(GATEFUSE_CUDA_FOUND OFF)
 
-if(GATEFUSE_CUDA STREQUAL "AUTO")
-  set(GATEFUSE_CUDA_SUMMARY "off (no CUDA sources in this version)")
-elseif(GATEFUSE_CUDA STREQUAL "OFF")
+if(GATEFUSE_CUDA STREQUAL "OFF")
   set(GATEFUSE_CUDA_SUMMARY "off (GATEFUSE_CUDA=OFF)")
-else()
+  return()
+elseif(NOT GATEFUSE_CUDA STREQUAL "AUTO")
   message(FATAL_ERROR "GATEFUSE_CUDA: expected AUTO or OFF, got ${GATEFUSE_CUDA}")
+elseif(GATEFUSE_SANITIZE)
+  set(GATEFUSE_CUDA_SUMMARY "off (sanitizers watch the emulation)")
+  return()
 endif()
+
+find_program(GATEFUSE_NVCC nvcc
+  HINTS $ENV{CUDACXX} $ENV{CUDA_PATH}/bin PATHS /usr/local/cuda/bin
+  DOC "CUDA's compiler")
+if(NOT GATEFUSE_NVCC)
+  set(GATEFUSE_CUDA_SUMMARY "off (nvcc not found)")
+  return()
+endif()
+
+# Both have to be known before the language is.
+set(CMAKE_CUDA_COMPILER ${GATEFUSE_NVCC} CACHE FILEPATH "CUDA's compiler")
+set(CMAKE_CUDA_ARCHITECTURES ${GATEFUSE_CUDA_ARCHITECTURES})
+include(CheckLanguage)
+check_language(CUDA)
+if(NOT CMAKE_CUDA_COMPILER)
+  set(GATEFUSE_CUDA_SUMMARY "off (${GATEFUSE_NVCC} does not work)")
+  return()
+endif()
+enable_language(CUDA)
+# CMake 3.25 does not know that nvcc knows it.
+if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)
+  set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
+  set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
+endif()
+set(CMAKE_CUDA_STANDARD 20)
+set(CMAKE_CUDA_STANDARD_REQUIRED ON)
+set(CMAKE_CUDA_VISIBILITY_PRESET hidden)
+set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
+
+# As everywhere, what is fused says fma.
+add_library(gatefuse_cuda_flags INTERFACE)
+target_include_directories(gatefuse_cuda_flags INTERFACE native/include native/src)
+target_compile_options(gatefuse_cuda_flags INTERFACE
+  "$<$<COMPILE_LANGUAGE:CUDA>:-fmad=false;--Werror=all-warnings>"
+  "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra,-Werror,-ffp-contract=off>"
+  "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-ffile-prefix-map=${PROJECT_SOURCE_DIR}/=>"
+  "$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Werror;-ffp-contract=off>"
+  "$<$<COMPILE_LANGUAGE:CXX>:-ffile-prefix-map=${PROJECT_SOURCE_DIR}/=>")
+target_link_libraries(gatefuse_cuda_flags INTERFACE Threads::Threads)
+set(GATEFUSE_CUDA_FOUND ON)
+set(GATEFUSE_CUDA_SUMMARY "nvcc ${CMAKE_CUDA_COMPILER_VERSION}, for ${GATEFUSE_CUDA_ARCHITECTURES}")

@@ -13,6 +13,7 @@ function(gatefuse_emulated_sources target)
     target_sources(${target} PRIVATE ${unit})
     set_property(SOURCE ${unit} APPEND PROPERTY OBJECT_DEPENDS ${path})
   endforeach()
-  # Kernels count lanes and elements in int and unsigned alike, as CUDA's built-in variables ask for.
   target_link_libraries(${target} PRIVATE gatefuse_emulation)
+  # #pragma unroll is for nvcc.
+  target_compile_options(${target} PRIVATE -Wno-unknown-pragmas)
 endfunction()

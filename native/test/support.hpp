@@ -98,10 +98,10 @@ inline gf_spec make_spec(int cell, int input, int hidden, int layers = 1, int di
 // A model of random weights, which it keeps.
 class Network {
  public:
-  Network(const gf_spec& of, uint64_t seed, int32_t instruction_set = GF_ISA_AUTO) : spec(of) {
-    gf_model_options options = {};
-    options.struct_size = sizeof options;
-    options.instruction_set = instruction_set;
+  Network(const gf_spec& of, uint64_t seed, int32_t instruction_set = GF_ISA_AUTO)
+      : Network(of, seed, {sizeof(gf_model_options), 0, instruction_set, GF_FLOAT32, 0}) {}
+
+  Network(const gf_spec& of, uint64_t seed, const gf_model_options& options) : spec(of) {
     CHECK_EQ(gf_model_create(&spec, &options, &model), GF_OK);
     int32_t count = 0;
     CHECK_EQ(gf_tensor_count(&spec, &count), GF_OK);
@@ -127,9 +127,10 @@ class Network {
 
 class Runner {
  public:
-  Runner(const Network& network, int max_steps, int max_batch, int threads = 1)
+  Runner(const Network& network, int max_steps, int max_batch, int threads = 1,
+         int tier = GF_TIER_AUTO)
       : spec(network.spec) {
-    const gf_session_options options = {sizeof options, max_steps, max_batch, threads, 0};
+    const gf_session_options options = {sizeof options, max_steps, max_batch, threads, tier};
     CHECK_EQ(gf_session_create(network.model, &options, &session), GF_OK);
   }
   Runner(const Runner&) = delete;

@@ -215,7 +215,9 @@ class ExchangeOf<P, Exchange::kCluster> {
 // the slice's counter; who has seen the counter of all blocks reads the whole.
 //
 // Two buffers are enough: a block stores h of step i after it has seen that all blocks have counted
-// step i-1, which each did after its reading of the tile of step i-1 was complete.
+// step i-1, which each did after its reading of the tile of step i-1 was complete. A block counts
+// once more at its beginning, when it has read h before the first step: nobody may write the final
+// state over it before.
 template <class P>
 class ExchangeOf<P, Exchange::kGrid> {
  public:
@@ -232,13 +234,13 @@ class ExchangeOf<P, Exchange::kGrid> {
   GF_DEVICE void begin() {
     tiles_.load(a_, slice_);
     __syncthreads();
+    if (threadIdx.x == 0) ptx::red_add_release(a_.arrived + slice_, 1);
   }
 
   GF_DEVICE const Storage* await(int32_t i) {
     Storage* tile = tiles_.buffer(i);
     if (i == 0) return tile;
-    if (threadIdx.x == 0) wait_for(static_cast<unsigned>(i) * a_.shape.blocks, i);
-    __syncthreads();
+    wait_for(i);
     constexpr int kPiece = 16 / sizeof(Storage);
     const Storage* from = global(i % 2);
     const int units = a_.shape.blocks * a_.shape.groups * kGroupUnits;  // whole pieces
@@ -267,7 +269,7 @@ class ExchangeOf<P, Exchange::kGrid> {
     if (threadIdx.x == 0) ptx::red_add_release(a_.arrived + slice_, 1);
   }
 
-  GF_DEVICE void end() const {}
+  GF_DEVICE void end() { wait_for(0); }
 
  private:
   GF_DEVICE Storage* global(int buffer) const {
@@ -275,7 +277,13 @@ class ExchangeOf<P, Exchange::kGrid> {
     return static_cast<Storage*>(a_.exchange) + (int64_t{slice_} * 2 + buffer) * size;
   }
 
-  GF_DEVICE void wait_for(unsigned count, int32_t i) {
+  // All threads, until all blocks have begun and handed on the steps before i.
+  GF_DEVICE void wait_for(int32_t i) {
+    if (threadIdx.x == 0) poll(static_cast<unsigned>(i + 1) * a_.shape.blocks, i);
+    __syncthreads();
+  }
+
+  GF_DEVICE void poll(unsigned count, int32_t i) {
     if (lost_ || ptx::ld_acquire(a_.arrived + slice_) >= count) return;
     const uint64_t begun = ptx::global_nanoseconds();
     while (ptx::ld_acquire(a_.arrived + slice_) < count) {

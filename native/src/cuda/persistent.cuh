@@ -315,6 +315,9 @@ class PersistentLayer {
 template <class Cell, class P, Exchange kExchange>
 __global__ void __launch_bounds__(most_warps(kExchange) * 32, 1)
     persistent_kernel(const __grid_constant__ PersistentArguments arguments) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 900
+  if constexpr (kExchange == Exchange::kCluster) return;  // never launched there
+#endif
   PersistentLayer<Cell, P, kExchange> layer(arguments);
   layer.run();
 }

@@ -346,6 +346,19 @@ GF_DEVICE void red_add_release(unsigned* address, unsigned value GF_AND_WHERE) {
 #endif
 }
 
+// *address = min(*address, value), in no order with anything else.
+GF_DEVICE void red_min(unsigned long long* address, unsigned long long value GF_AND_WHERE) {
+#if defined(__CUDACC__)
+  asm volatile("red.relaxed.gpu.global.min.u64 [%0], %1;" ::"l"(address), "l"(value) : "memory");
+#else
+  emulation::release_point(address, where);
+  unsigned long long before = __atomic_load_n(address, __ATOMIC_RELAXED);
+  while (value < before && !__atomic_compare_exchange_n(address, &before, value, true,
+                                                        __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+  }
+#endif
+}
+
 // Loads, before all that this thread does next. The only load that may be polled.
 GF_DEVICE unsigned ld_acquire(const unsigned* address GF_AND_WHERE) {
 #if defined(__CUDACC__)

@@ -200,8 +200,9 @@ class Chooser {
   int32_t resident_slices(PersistentKernel kernel, Exchange exchange,
                           const PersistentShape& shape) const {
     const void* function = reinterpret_cast<const void*>(kernel);
+    // As much as there is, once and for all: sessions of other shapes share the kernel.
     check(cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                               shape.shared_bytes),
+                               static_cast<int>(device_.shared_per_block)),
           "shared memory of a kernel");
     int resident = 0;
     if (exchange == Exchange::kCluster) {

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// gf_forward by a plain reading of the specification in double precision: one sequence, one unit at
+// a time.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "support.hpp"
+
+namespace gatefuse::test {
+
+using Vector = std::vector<double>;
+using Blocks = std::array<Vector, 128>;  // by the letters below
+
+// The row blocks of each cell, in order: (i)nput, (f)orget, (r)efine, candidate (u), (o)utput,
+// re(s)et, update (z); capital letters have H / chunk rows: (F)orget, master (I)nput, (M)aster
+// forget.
+inline constexpr const char* kBlocks[kCells] = {"ifuo",   "fuo", "rfuo", "Fuo", "rFuo",
+                                                "ifuoIM", "szu", "szur", "szu", "szur"};
+
+inline double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
+
+inline double refine(double f, double r) { return r * (1 - (1 - f) * (1 - f)) + (1 - r) * f * f; }
+
+inline Vector cumax(const Vector& z, int chunk) {
+  const double most = *std::max_element(z.begin(), z.end());
+  double total = 0;
+  for (const double one : z) total += std::exp(one - most);
+  Vector out;
+  double sum = 0;
+  for (const double one : z) {
+    sum += std::exp(one - most) / total;
+    out.insert(out.end(), chunk, sum);
+  }
+  return out;
+}
+
+// What operands of products are rounded to.
+using Rounding = float (*)(float);
+inline float unrounded(float x) { return x; }
+
+// How a network is to be read: with operands rounded, and, if a teacher is given, with its hidden
+// states [T, B, D*H] of each step before in place of one's own: then a rounding that falls the
+// other way stays where it is. A teacher is for one layer.
+struct Reading {
+  Rounding round = unrounded;
+  const std::vector<float>* teacher = nullptr;
+};
+
+// One layer in one direction: the weights and one sequence's state.
+class Layer {
+ public:
+  Layer(const Network& network, int slot, int input, Rounding round)
+      : spec_(network.spec), input_(input), round_(round), tensors_(&network.tensors[4 * slot]) {}
+
+  // One step: updates h and c.
+  void step(const Vector& x, Vector& h, Vector& c) const {
+    const Blocks wx = product(0, input_, x);
+    const Blocks rh = product(1, spec_.hidden_size, h);
+    Blocks a;
+    for (const char* b = kBlocks[spec_.cell]; *b != '\0'; ++b) {
+      for (size_t k = 0; k < wx[*b].size(); ++k) a[*b].push_back(wx[*b][k] + rh[*b][k]);
+    }
+    if (has_cell_state(spec_.cell)) {
+      lstm(a, h, c);
+    } else {
+      gru(a, wx, rh, h);
+    }
+  }
+
+ private:
+  // weight . in + bias, by blocks.
+  Blocks product(int which, int columns, const Vector& unrounded_in) const {
+    Vector in;
+    for (const double one : unrounded_in) in.push_back(operand(one));
+    const float* weight = tensors_[which].data();
+    const float* bias = tensors_[which + 2].data();
+    Blocks out;
+    for (const char* b = kBlocks[spec_.cell]; *b != '\0'; ++b) {
+      const bool chunked = *b >= 'A' && *b <= 'Z';
+      const int rows = chunked ? spec_.hidden_size / spec_.chunk : spec_.hidden_size;
+      for (int row = 0; row < rows; ++row, weight += columns) {
+        double sum = *bias++;
+        for (int k = 0; k < columns; ++k) sum += double{round_(weight[k])} * in[k];
+        out[*b].push_back(sum);
+      }
+    }
+    return out;
+  }
+
+  double operand(double x) const {
+    return round_ == unrounded ? x : double{round_(static_cast<float>(x))};
+  }
+
+  void lstm(const Blocks& a, Vector& h, Vector& c) const {
+    Vector scan, master;
+    if (!a['F'].empty()) scan = cumax(a['F'], spec_.chunk);
+    if (!a['M'].empty()) {
+      master = cumax(a['M'], spec_.chunk);
+      scan = cumax(a['I'], spec_.chunk);
+    }
+    for (int k = 0; k < spec_.hidden_size; ++k) {
+      const double u = std::tanh(a['u'][k]);
+      double keep = 0, write = 0;
+      if (spec_.cell == GF_LSTM || spec_.cell == GF_ONLSTM) {
+        keep = sigmoid(a['f'][k]);
+        write = sigmoid(a['i'][k]);
+      } else {
+        keep = scan.empty() ? sigmoid(a['f'][k]) : scan[k];
+        if (!a['r'].empty()) keep = refine(keep, sigmoid(a['r'][k]));
+        write = 1 - keep;
+      }
+      if (spec_.cell == GF_ONLSTM) {
+        const double mf = master[k], mi = 1 - scan[k], both = mf * mi;
+        keep = keep * both + mf - both;
+        write = write * both + mi - both;
+      }
+      c[k] = keep * c[k] + write * u;
+      h[k] = sigmoid(a['o'][k]) * std::tanh(c[k]);
+    }
+  }
+
+  void gru(const Blocks& a, const Blocks& wx, const Blocks& rh, Vector& h) const {
+    const bool before = spec_.cell >= GF_GRU_RESET_BEFORE;
+    Vector reset_h(h);
+    for (int k = 0; k < spec_.hidden_size; ++k) reset_h[k] *= sigmoid(a['s'][k]);
+    const Vector candidate = before ? product(1, spec_.hidden_size, reset_h)['u'] : rh['u'];
+    for (int k = 0; k < spec_.hidden_size; ++k) {
+      const double reset = before ? 1 : sigmoid(a['s'][k]);
+      const double u = std::tanh(wx['u'][k] + reset * candidate[k]);
+      double z = sigmoid(a['z'][k]);
+      if (!a['r'].empty()) z = refine(z, sigmoid(a['r'][k]));
+      h[k] = z * h[k] + (1 - z) * u;
+    }
+  }
+
+  const gf_spec spec_;
+  const int input_;
+  const Rounding round_;
+  const std::vector<float>* tensors_;
+};
+
+struct Truth {
+  Vector y, hn, cn, logits, log_probs, target_log_probs;
+};
+
+// The head of one place: y is its hidden states.
+inline void head(const Network& network, const Call& call, int64_t place, const double* y,
+                 Rounding round, Truth& out) {
+  const gf_spec& spec = network.spec;
+  const std::vector<float>& weight = network.tensors[network.tensors.size() - 2];
+  const std::vector<float>& bias = network.tensors.back();
+  const int columns = spec.directions * spec.hidden_size;
+  Vector logits(bias.begin(), bias.end());
+  double total = 0;
+  for (int o = 0; o < spec.outputs; ++o) {
+    for (int k = 0; k < columns; ++k) {
+      const double in = round == unrounded ? y[k] : double{round(static_cast<float>(y[k]))};
+      logits[o] += double{round(weight[o * columns + k])} * in;
+    }
+    total += std::exp(logits[o]);
+  }
+  for (int o = 0; o < spec.outputs; ++o) {
+    out.logits[place * spec.outputs + o] = logits[o];
+    out.log_probs[place * spec.outputs + o] = logits[o] - std::log(total);
+  }
+  out.target_log_probs[place] = logits[call.targets[place]] - std::log(total);
+}
+
+// One row of the batch through all layers; returns the last layer's [T][D*H].
+inline std::vector<Vector> run_row(const Network& network, const Call& call, int row,
+                                   const Reading& reading, Truth& out) {
+  const gf_spec& spec = network.spec;
+  const int length = call.length(row), H = spec.hidden_size;
+  std::vector<Vector> sequence;
+  for (int t = 0; t < length; ++t) {
+    const float* from = spec.vocabulary == 0
+                            ? &call.x[call.place(t, row) * spec.input_size]
+                            : &network.tensors[4 * spec.layers * spec.directions]
+                                              [call.tokens[call.place(t, row)] * spec.input_size];
+    sequence.emplace_back(from, from + spec.input_size);
+  }
+  for (int layer = 0; layer < spec.layers; ++layer) {
+    std::vector<Vector> results(length, Vector(spec.directions * H));
+    for (int direction = 0; direction < spec.directions; ++direction) {
+      const int slot = layer * spec.directions + direction;
+      const int64_t at = (int64_t{slot} * call.batch + row) * H;
+      Vector h(H), c(H);
+      if (!call.h0.empty()) h.assign(&call.h0[at], &call.h0[at] + H);
+      if (!call.c0.empty()) c.assign(&call.c0[at], &call.c0[at] + H);
+      const Layer cell(network, slot, static_cast<int>(sequence[0].size()), reading.round);
+      for (int s = 0; s < length; ++s) {
+        const int t = direction == 0 ? s : length - 1 - s;
+        cell.step(sequence[t], h, c);
+        std::copy(h.begin(), h.end(), results[t].begin() + direction * H);
+        if (reading.teacher != nullptr) {
+          const float* taught =
+              &(*reading.teacher)[(call.place(t, row) * spec.directions + direction) * H];
+          h.assign(taught, taught + H);
+        }
+      }
+      const double* last = results[direction == 0 ? length - 1 : 0].data() + direction * H;
+      std::copy(last, last + H, out.hn.begin() + at);
+      if (!out.cn.empty()) std::copy(c.begin(), c.end(), out.cn.begin() + at);
+    }
+    sequence = results;
+  }
+  return sequence;
+}
+
+inline Truth truth(const Network& network, const Call& call, const Reading& reading = {}) {
+  const gf_spec& spec = network.spec;
+  const int64_t places = int64_t{call.steps} * call.batch;
+  const int size = spec.directions * spec.hidden_size;
+  Truth out;
+  out.y.resize(places * size);
+  out.hn.resize(state_size(spec, call.batch));
+  if (has_cell_state(spec.cell)) out.cn = out.hn;
+  out.logits.resize(places * spec.outputs);
+  out.log_probs = out.logits;
+  if (spec.outputs > 0) out.target_log_probs.resize(places);
+  for (int row = 0; row < call.batch; ++row) {
+    const std::vector<Vector> results = run_row(network, call, row, reading, out);
+    for (int t = 0; t < call.length(row); ++t) {
+      const int64_t place = call.place(t, row);
+      std::copy(results[t].begin(), results[t].end(), out.y.begin() + place * size);
+      if (spec.outputs == 0) continue;
+      Vector hidden = results[t];
+      if (reading.teacher != nullptr) {
+        hidden.assign(&(*reading.teacher)[place * size], &(*reading.teacher)[place * size] + size);
+      }
+      head(network, call, place, hidden.data(), reading.round, out);
+    }
+  }
+  return out;
+}
+
+// The largest difference, in parts of 1 + |expected|; a NaN is as large as can be.
+inline double worst_error(const std::vector<float>& actual, const Vector& expected) {
+  if (actual.size() != expected.size()) return HUGE_VAL;
+  double worst = 0;
+  for (size_t i = 0; i < actual.size(); ++i) {
+    const double error = std::abs(actual[i] - expected[i]) / (1 + std::abs(expected[i]));
+    worst = error <= worst ? worst : std::isnan(error) ? HUGE_VAL : error;
+  }
+  return worst;
+}
+
+}  // namespace gatefuse::test
