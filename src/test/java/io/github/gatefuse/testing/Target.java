@@ -130,8 +130,13 @@ public record Target(
 
   /** Makes a session in this tier; none if the network does not fit the tier. */
   public Optional<Session> session(Rnn rnn, int maxSteps, int maxBatch) {
+    return session(rnn, SessionOptions.of(maxSteps, maxBatch));
+  }
+
+  /** The same with options of any tier, which are run in this one. */
+  public Optional<Session> session(Rnn rnn, SessionOptions options) {
     try {
-      return Optional.of(rnn.session(SessionOptions.of(maxSteps, maxBatch).withTier(tier)));
+      return Optional.of(rnn.session(options.withTier(tier)));
     } catch (IllegalArgumentException e) {
       if (tier == Tier.AUTO || !e.getMessage().startsWith("tier: ")) {
         throw e;
