@@ -56,7 +56,10 @@ constexpr Tier kTiers[] = {{GF_TIER_ALTERNATING, "alternating"},
                            {GF_TIER_CLUSTER, "cluster"},
                            {GF_TIER_GRID, "grid"}};
 
-bool is_plain(int cell) { return !has_scans(cell) && cell < GF_GRU_RESET_BEFORE; }
+bool has_cell(const Tier& tier, int cell) {
+  if (tier.id == GF_TIER_ALTERNATING) return true;
+  return cell < GF_GRU_RESET_BEFORE && (tier.id == GF_TIER_SLICE || !has_scans(cell));
+}
 
 // ---- Shapes -------------------------------------------------------------------------------------
 
@@ -135,8 +138,11 @@ Shape random_shape(int cell, const Precision& precision, Random& random) {
 std::vector<Shape> chosen_shapes(int cell, const Tier& tier) {
   std::vector<Shape> shapes = {{make_spec(cell, 9, 33), 3, 17, true, true, true}};
   if (kSanitized) return shapes;
-  shapes.push_back(
-      {make_spec(cell, 5, tier.id == GF_TIER_SLICE ? 128 : 300), 3, 9, true, true, false});
+  shapes.push_back({make_spec(cell, 5,
+                              tier.id != GF_TIER_SLICE ? 300
+                              : has_scans(cell)        ? 60
+                                                       : 128),
+                    3, 9, true, true, false});
   return shapes;
 }
 
@@ -145,7 +151,7 @@ void run_tier(const Tier& tier, const Precision& precision) {
   std::string where;
   int count = 0;
   for (int cell = 0; cell < kCells; ++cell) {
-    if (tier.id != GF_TIER_ALTERNATING && !is_plain(cell)) continue;
+    if (!has_cell(tier, cell)) continue;
     Random random(1000 * tier.id + 100 * precision.id + cell);
     std::vector<Shape> shapes = chosen_shapes(cell, tier);
     for (int i = 0; i < (kSanitized ? 1 : 4); ++i) {

@@ -16,6 +16,7 @@
 #include "cuda/lane.cuh"
 #include "cuda/operands.cuh"
 #include "cuda/persistent.hpp"
+#include "cuda/scan.cuh"
 
 namespace gatefuse::cuda {
 
@@ -52,9 +53,12 @@ class PersistentLayer {
  public:
   using Op = Operands<P>;
   using Storage = typename P::Storage;
-  static constexpr int kBlocks = count_blocks<Cell>(false);
+  static constexpr int kPlain = count_blocks<Cell>(false);
+  static constexpr int kScans = count_blocks<Cell>(true);
+  static constexpr int kBlocks = kPlain + kScans;
   static constexpr int kFragments = (kBlocks + 1) / 2;  // of a group
-  static constexpr int kRegisterSteps = register_steps(kExchange, P::kId);
+  static constexpr InstanceLimits kLimits = limits_of(kExchange, P::kId, kPlain, kScans);
+  static constexpr int kRegisterSteps = kLimits.register_steps;
 
   GF_DEVICE explicit PersistentLayer(const PersistentArguments& arguments)
       : a_(arguments),
@@ -63,6 +67,10 @@ class PersistentLayer {
     sums_ = shared_.template take<float>(one_task() ? 1 : a_.shape.tasks() * kTaskSums);
     weights_ = shared_.template take<Fragment>(
         a_.shape.warps * a_.shape.shared_steps * kFragments * 32 + 1);
+    if constexpr (kScans > 0) {
+      slots_ = shared_.template take<float>(kScans * kSliceRows * a_.slots);
+      gates_ = shared_.template take<float>(kScans * kSliceRows * 2 * a_.hidden);
+    }
   }
 
   GF_DEVICE void run() {
@@ -104,10 +112,16 @@ class PersistentLayer {
     return left < kChunkSteps ? left : kChunkSteps;
   }
 
-  // The row of a unit's block in the packed matrix at a step of the sum; null where there is none.
+  // The row of a unit's block in a packed matrix; -1 where there is none. Behind the plain blocks
+  // come the scans, whose slot k is a block of unit k.
+  GF_DEVICE int64_t packed_row(int32_t unit, int block) const {
+    if (block < kPlain) return unit < a_.hidden ? int64_t{unit} * kPlain + block : -1;
+    if (block >= kBlocks || unit >= a_.slots) return -1;
+    return int64_t{a_.hidden} * kPlain + int64_t{block - kPlain} * a_.slots + unit;
+  }
   GF_DEVICE const Storage* weight(int32_t unit, int block, int k_step) const {
-    if (unit >= a_.hidden || block >= kBlocks) return nullptr;
-    const int64_t row = int64_t{unit} * kBlocks + block;
+    const int64_t row = packed_row(unit, block);
+    if (row < 0) return nullptr;
     return static_cast<const Storage*>(a_.recurrent.weight) + row * a_.recurrent.stride +
            k_step * Op::kStep;
   }
@@ -146,8 +160,8 @@ class PersistentLayer {
     }
 #pragma unroll
     for (int b = 0; b < kBlocks; ++b) {
-      const bool own = role_.pointwise && role_.unit < a_.hidden;
-      bias_[b] = own ? a_.recurrent.bias[int64_t{role_.unit} * kBlocks + b] : 0.0f;
+      const int64_t row = role_.pointwise ? packed_row(role_.unit, b) : -1;
+      bias_[b] = row >= 0 ? a_.recurrent.bias[row] : 0.0f;
     }
   }
 
@@ -180,9 +194,15 @@ class PersistentLayer {
     for (int j = 0; j < 2; ++j) {
       const bool runs = own(j) && s < role_.length[j];
       const int64_t row = int64_t{s - a_.pass.first} * a_.pass.sequences.batch + role_.row[j];
-      const float* x = a_.x + row * a_.x_stride + int64_t{role_.unit} * kBlocks;
+      const float* x = a_.x + row * a_.x_stride;
 #pragma unroll
-      for (int b = 0; b < kBlocks; ++b) next_x_[j][b] = runs ? x[b] : 0.0f;
+      for (int b = 0; b < kPlain; ++b) {
+        next_x_[j][b] = runs ? x[int64_t{role_.unit} * kPlain + b] : 0.0f;
+      }
+#pragma unroll
+      for (int b = kPlain; b < kBlocks; ++b) {
+        next_x_[j][b] = runs && role_.unit < a_.slots ? x[packed_row(role_.unit, b)] : 0.0f;
+      }
     }
   }
 
@@ -199,6 +219,7 @@ class PersistentLayer {
     const int32_t i = s - a_.pass.first;
     const Storage* tile = exchange_.await(i);
     const GroupSums sums = one_task() ? sum_alone(tile) : sum_together(tile);
+    if constexpr (kScans > 0) run_scans(x, sums);
     if (role_.pointwise) {
 #pragma unroll
       for (int j = 0; j < 2; ++j) pointwise(s, j, x[j], sums);
@@ -268,21 +289,58 @@ class PersistentLayer {
     return total;
   }
 
+  GF_DEVICE float* slots_of(int scan, int row) const {
+    return slots_ + (scan * kSliceRows + row) * a_.slots;
+  }
+  GF_DEVICE float* gates_of(int scan, int row) const {
+    return gates_ + (scan * kSliceRows + row) * 2 * a_.hidden;
+  }
+
+  // All threads hand in the slots that they have, then each warp makes the gates of some rows.
+  GF_DEVICE void run_scans(const float (&x)[2][kBlocks], const GroupSums& sums) {
+#pragma unroll
+    for (int scan = 0; scan < kScans; ++scan) {
+      const int b = kPlain + scan;
+#pragma unroll
+      for (int j = 0; j < 2; ++j) {
+        if (!role_.pointwise || role_.unit >= a_.slots) continue;
+        slots_of(scan, 2 * role_.t + j)[role_.unit] =
+            x[j][b] + (bias_[b] + sums.r[b / 2][b % 2 * 2 + j]);
+      }
+    }
+    __syncthreads();
+    for (int item = role_.warp; item < kScans * kSliceRows; item += a_.shape.warps) {
+      const int scan = item / kSliceRows;
+      const int row = item % kSliceRows;
+      const float* slots = slots_of(scan, row);
+      float* gate = gates_of(scan, row);
+      scan_row(
+          role_.lane, a_.slots, a_.chunk, [&](int32_t k) { return slots[k]; }, gate,
+          gate + a_.hidden);
+    }
+    __syncthreads();
+  }
+
   // The cell's mathematics for the lane's unit in its row j.
   GF_DEVICE void pointwise(int32_t s, int j, const float (&x)[kBlocks], const GroupSums& sums) {
     if (!own(j) || s >= role_.length[j]) return;
-    Lane inputs[kBlocks];
-    Lane recurrent[kBlocks];
+    Lane inputs[kPlain];
+    Lane recurrent[kPlain];
 #pragma unroll
-    for (int b = 0; b < kBlocks; ++b) {
+    for (int b = 0; b < kPlain; ++b) {
       inputs[b] = {x[b]};
       recurrent[b] = {bias_[b] + sums.r[b / 2][b % 2 * 2 + j]};
+    }
+    Gate<Lane> gates[kScans + 1];
+#pragma unroll
+    for (int scan = 0; scan < kScans; ++scan) {
+      const float* gate = gates_of(scan, 2 * role_.t + j) + role_.unit;
+      gates[scan] = {{gate[0]}, {gate[a_.hidden]}};
     }
     Lane h = {h_[j]};
     Lane c = h;
     if constexpr (Cell::kCellState) c = {c_[j]};
-    Cell::forward(PreActivations<Lane>{inputs, recurrent}, static_cast<const Gate<Lane>*>(nullptr),
-                  c, h);
+    Cell::forward(PreActivations<Lane>{inputs, recurrent}, gates, c, h);
     if constexpr (Cell::kCellState) c_[j] = c.v;
     h_[j] = h.v;
   }
@@ -303,9 +361,11 @@ class PersistentLayer {
   ptx::SharedMemory shared_;
   Role role_;
   ExchangeOf<P, kExchange> exchange_;
-  float* sums_;        // [tasks][kTaskSums]
-  Fragment* weights_;  // [warps][shared steps][fragments][32]
-  Fragment registers_[kRegisterSteps][kFragments];
+  float* sums_;             // [tasks][kTaskSums]
+  Fragment* weights_;       // [warps][shared steps][fragments][32]
+  float* slots_ = nullptr;  // [scans][kSliceRows][slots] pre-activations
+  float* gates_ = nullptr;  // [scans][kSliceRows][2][H] gates and complements
+  Fragment registers_[kRegisterSteps > 0 ? kRegisterSteps : 1][kFragments];
   float bias_[kBlocks];
   float h_[2] = {};
   float c_[2] = {};
@@ -313,7 +373,7 @@ class PersistentLayer {
 };
 
 template <class Cell, class P, Exchange kExchange>
-__global__ void __launch_bounds__(most_warps(kExchange) * 32, 1)
+__global__ void __launch_bounds__(PersistentLayer<Cell, P, kExchange>::kLimits.most_warps * 32, 1)
     persistent_kernel(const __grid_constant__ PersistentArguments arguments) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 900
   if constexpr (kExchange == Exchange::kCluster) return;  // never launched there
@@ -326,7 +386,8 @@ __global__ void __launch_bounds__(most_warps(kExchange) * 32, 1)
 template <class Cell, Exchange kExchange>
 PersistentKernel kernel_of(int32_t precision) {
   PersistentKernel kernel = nullptr;
-  if constexpr (!Cell::kResetBefore && count_blocks<Cell>(true) == 0) {
+  if constexpr (!Cell::kResetBefore &&
+                (kExchange == Exchange::kBlock || count_blocks<Cell>(true) == 0)) {
     with_precision(precision,
                    [&](auto p) { kernel = persistent_kernel<Cell, decltype(p), kExchange>; });
   }

@@ -41,7 +41,9 @@ struct PersistentArguments {
   int32_t hidden;
   int32_t rows;         // those that run at the first step
   int32_t first_slice;  // of this launch
-  const float* x;       // [steps, B, x_stride] projections of the input
+  int32_t slots;        // H / chunk
+  int32_t chunk;
+  const float* x;  // [steps, B, x_stride] projections of the input
   int64_t x_stride;
   float* h;                       // [B, H] by place: before the first step and after the last
   float* c;                       // the same; null without a cell state
@@ -55,19 +57,26 @@ struct PersistentArguments {
 
 enum class Exchange { kBlock, kCluster, kGrid };
 
-// A kernel for a cell without scans and without reset before, else null. Instances of one exchange
-// are compiled in one unit.
+// The kernel for a cell, null where there is none: a cell that resets before its product has none,
+// and one with scans only in a single block. Instances of one exchange are compiled in one unit.
 using PersistentKernel = void (*)(PersistentArguments);
 PersistentKernel block_kernel(int32_t cell, int32_t precision);
 PersistentKernel cluster_kernel(int32_t cell, int32_t precision);
 PersistentKernel grid_kernel(int32_t cell, int32_t precision);
 
-// The most warps of a block, and the k steps of a warp whose weights stay in registers: together
-// they are what a multiprocessor's registers hold. Without a matrix instruction the sums take more.
-constexpr int most_warps(Exchange exchange) { return exchange == Exchange::kBlock ? 16 : 8; }
-constexpr int register_steps(Exchange exchange, int precision) {
-  if (exchange != Exchange::kBlock) return 16;
-  return precision == GF_FLOAT32 ? 4 : 6;
+// What an instance of the kernel takes of a multiprocessor: the most warps of a block, and the k
+// steps of a warp whose weights stay in registers. Without a matrix instruction the sums take more
+// registers, and gates from scans too.
+struct InstanceLimits {
+  int most_warps;
+  int register_steps;
+};
+constexpr InstanceLimits limits_of(Exchange exchange, int precision, int plain_blocks, int scans) {
+  if (exchange != Exchange::kBlock) return {8, 16};
+  const bool wide = plain_blocks + scans > 4;
+  if (precision == GF_FLOAT32) return wide ? InstanceLimits{8, 0} : InstanceLimits{16, 4};
+  if (scans > 0) return {16, wide ? 2 : 4};
+  return {16, 6};
 }
 
 }  // namespace gatefuse::cuda

@@ -89,7 +89,7 @@ Session::Session(const Model& model, const gf_session_options& options)
   } else if (!tier_.persistent()) {
     recurrent_ = take("session products", max_batch_, rows);
   }
-  if (const int scans = spec_.cell->scans()) {
+  if (const int scans = tier_.persistent() ? 0 : spec_.cell->scans()) {
     gates_ = take("session scan", max_batch_, 2 * scans, spec_.hidden);
   }
   if (spec_.cell->reset_before) {
@@ -466,6 +466,8 @@ void Session::run_persistent(int64_t layer, int64_t direction, const Pass& pass)
   arguments.recurrent = weights.recurrent;
   arguments.hidden = static_cast<int32_t>(spec_.hidden);
   arguments.rows = batch_.active(pass.first, batch_.size());
+  arguments.slots = static_cast<int32_t>(spec_.hidden / spec_.chunk);
+  arguments.chunk = static_cast<int32_t>(spec_.chunk);
   arguments.x = projected_;
   arguments.x_stride = weights.input.outputs;
   arguments.h = hidden(slot);
