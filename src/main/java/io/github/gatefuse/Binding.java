@@ -70,16 +70,21 @@ final class Binding {
    * @throws IllegalArgumentException in words, if it is not
    */
   Buffer checked(Buffer buffer) {
+    return checked(argument.label(), argument.written(), buffer);
+  }
+
+  /** The same for a buffer of any name. */
+  static Buffer checked(String name, boolean written, Buffer buffer) {
     ByteOrder order =
         buffer instanceof FloatBuffer floats ? floats.order() : ((IntBuffer) buffer).order();
     if (!buffer.isDirect()) {
-      throw wrong("a direct buffer", "one on the Java heap");
+      throw wrong(name, "a direct buffer", "one on the Java heap");
     }
     if (order != ByteOrder.nativeOrder()) {
-      throw wrong("the native byte order " + ByteOrder.nativeOrder(), order.toString());
+      throw wrong(name, "the native byte order " + ByteOrder.nativeOrder(), order.toString());
     }
-    if (argument.written() && buffer.isReadOnly()) {
-      throw wrong("a writable buffer", "a read-only one");
+    if (written && buffer.isReadOnly()) {
+      throw wrong(name, "a writable buffer", "a read-only one");
     }
     return buffer.slice();
   }
@@ -91,19 +96,19 @@ final class Binding {
    */
   Pointer checked(Pointer pointer) {
     if (pointer.isNull()) {
-      throw wrong("a pointer to device memory", "a null pointer");
+      throw wrong(argument.label(), "a pointer to device memory", "a null pointer");
     }
     if (pointer.limit() <= pointer.position()) {
       throw wrong(
+          argument.label(),
           "a pointer whose capacity is set (capacity(n) after its allocation)",
           "one of " + (pointer.limit() - pointer.position()) + " values");
     }
     return argument.integers() ? new IntPointer(pointer) : new FloatPointer(pointer);
   }
 
-  private IllegalArgumentException wrong(String expected, String got) {
-    return new IllegalArgumentException(
-        argument.label() + ": expected " + expected + ", got " + got);
+  private static IllegalArgumentException wrong(String name, String expected, String got) {
+    return new IllegalArgumentException(name + ": expected " + expected + ", got " + got);
   }
 
   void set(Buffer buffer, Buffer view) {

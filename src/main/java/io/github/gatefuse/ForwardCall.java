@@ -461,8 +461,8 @@ public final class ForwardCall {
    * completion means. On backends without streams this is {@link #run}: complete on return, with
    * any buffers.
    *
-   * <p>The session refers to the call, and so to its buffers, until it is complete; a buffer that
-   * is replaced meanwhile is the caller's to keep.
+   * <p>The session refers to the call, and so to its buffers, until {@link Session#synchronize} or
+   * the next {@link #run}; a buffer that is replaced meanwhile is the caller's to keep.
    *
    * @param steps T, 1 to the session's largest
    * @param batch B, 1 to the session's largest
@@ -601,6 +601,7 @@ public final class ForwardCall {
     prepare(steps, batch);
     try {
       backend.run();
+      session.forget();
     } finally {
       Reference.reachabilityFence(this);
     }

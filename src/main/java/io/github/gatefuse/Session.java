@@ -373,9 +373,16 @@ public final class Session implements AutoCloseable {
     try {
       backend.synchronize();
     } finally {
-      enqueued.forEach(call -> call.enqueued = false);
-      enqueued.clear();
+      forget();
     }
+  }
+
+  /** All that was enqueued is complete. */
+  void forget() {
+    for (int i = 0; i < enqueued.size(); i++) {
+      enqueued.get(i).enqueued = false;
+    }
+    enqueued.clear();
   }
 
   /** Holds the sizes of a call against the capacity. */

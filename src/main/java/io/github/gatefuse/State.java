@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.gatefuse;
 
-import io.github.gatefuse.spi.Argument;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
@@ -82,16 +81,16 @@ public final class State {
               + (c == null ? ", got none" : ", got a buffer"));
     }
     int count = slots * batch * spec.hiddenSize();
-    FloatBuffer hidden = memory(Argument.FINAL_HIDDEN, h, count);
-    FloatBuffer cell = c == null ? null : memory(Argument.FINAL_CELL, c, count);
+    FloatBuffer hidden = memory("h", Objects.requireNonNull(h, "h"), count);
+    FloatBuffer cell = c == null ? null : memory("c", c, count);
     return new State(slots, batch, spec.hiddenSize(), hidden, cell);
   }
 
-  private static FloatBuffer memory(Argument argument, FloatBuffer buffer, int count) {
-    FloatBuffer view = (FloatBuffer) new Binding(argument).checked(buffer);
+  private static FloatBuffer memory(String name, FloatBuffer buffer, int count) {
+    FloatBuffer view = (FloatBuffer) Binding.checked(name, true, buffer);
     if (view.capacity() < count) {
       throw new IllegalArgumentException(
-          argument.label() + ": expected " + count + " floats, got " + view.capacity());
+          name + ": expected " + count + " floats, got " + view.capacity());
     }
     return view.slice(0, count);
   }

@@ -569,10 +569,9 @@ class RnnApiTest {
     session.step(Networks.floats(6), state, null);
     assertEquals(state.hidden()[7], h.get(9));
     assertRefused(
-        "finalState.h: expected 8 floats, got 7",
-        () -> State.over(SPEC, 2, h.duplicate().position(3), c));
+        "h: expected 8 floats, got 7", () -> State.over(SPEC, 2, h.duplicate().position(3), c));
     assertRefused(
-        "finalState.c: expected a direct buffer, got one on the Java heap",
+        "c: expected a direct buffer, got one on the Java heap",
         () -> State.over(SPEC, 2, h, FloatBuffer.allocate(8)));
     assertRefused(
         "c: expected a buffer for lstm_refine, got none", () -> State.over(SPEC, 2, h, null));
