@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # GATEFUSE_CUDA says whether CUDA sources are compiled: AUTO where a toolkit is found (nvcc on the
-# path, in CUDACXX, CUDA_PATH or /usr/local/cuda), OFF never. GATEFUSE_CUDA_ARCHITECTURES says for
-# what. No GPU is needed.
+# path, in CUDACXX, CUDA_PATH or /usr/local/cuda), OFF never. No GPU is needed.
+#
+# GATEFUSE_CUDA_ARCHITECTURES says for what: `default`, two that have what the others have too;
+# `release`, every one that the kernels run on; or a list in CMake's form. PTX (a plain number, or
+# NN-virtual) is for devices to come, and never that of an `a` target, which no other device takes.
+# sm_75 is none of them: it has neither bfloat16 nor TF32 products nor m16n8k16, and the backend asks
+# for 8.0 or later.
 #
 # Sets GATEFUSE_CUDA_FOUND, and gatefuse_cuda_flags for targets with CUDA sources.
 set(GATEFUSE_CUDA AUTO CACHE STRING "The CUDA backend: AUTO or OFF")
 set_property(CACHE GATEFUSE_CUDA PROPERTY STRINGS AUTO OFF)
-set(GATEFUSE_CUDA_ARCHITECTURES 80-real 90a-real CACHE STRING "The architectures to compile CUDA sources for")
+set(GATEFUSE_CUDA_ARCHITECTURES default CACHE STRING
+  "The architectures to compile CUDA sources for: default, release or a list")
 set(GATEFUSE_CUDA_FOUND OFF)
 
 if(GATEFUSE_CUDA STREQUAL "OFF")
@@ -30,7 +36,16 @@ endif()
 
 # Both have to be known before the language is.
 set(CMAKE_CUDA_COMPILER ${GATEFUSE_NVCC} CACHE FILEPATH "CUDA's compiler")
-set(CMAKE_CUDA_ARCHITECTURES ${GATEFUSE_CUDA_ARCHITECTURES})
+if(GATEFUSE_CUDA_ARCHITECTURES STREQUAL "default")
+  set(CMAKE_CUDA_ARCHITECTURES 80-real 90a-real)
+elseif(GATEFUSE_CUDA_ARCHITECTURES STREQUAL "release")
+  set(CMAKE_CUDA_ARCHITECTURES 80-real 86-real 89-real 90a-real 100-real 120)
+elseif(GATEFUSE_CUDA_ARCHITECTURES MATCHES "[0-9][af](;|-virtual|$)")
+  message(FATAL_ERROR "GATEFUSE_CUDA_ARCHITECTURES: expected no PTX of an architecture with a letter "
+    "(90a-real in place of 90a), got ${GATEFUSE_CUDA_ARCHITECTURES}")
+else()
+  set(CMAKE_CUDA_ARCHITECTURES ${GATEFUSE_CUDA_ARCHITECTURES})
+endif()
 include(CheckLanguage)
 check_language(CUDA)
 if(NOT CMAKE_CUDA_COMPILER)
@@ -59,4 +74,4 @@ target_compile_options(gatefuse_cuda_flags INTERFACE
   "$<$<COMPILE_LANGUAGE:CXX>:-ffile-prefix-map=${PROJECT_SOURCE_DIR}/=>")
 target_link_libraries(gatefuse_cuda_flags INTERFACE Threads::Threads)
 set(GATEFUSE_CUDA_FOUND ON)
-set(GATEFUSE_CUDA_SUMMARY "nvcc ${CMAKE_CUDA_COMPILER_VERSION}, for ${GATEFUSE_CUDA_ARCHITECTURES}")
+set(GATEFUSE_CUDA_SUMMARY "nvcc ${CMAKE_CUDA_COMPILER_VERSION}, for ${CMAKE_CUDA_ARCHITECTURES}")

@@ -102,14 +102,8 @@ PersistentShape shape_of(const Spec& spec, int32_t precision, Exchange exchange,
 
 // ---- What a step costs --------------------------------------------------------------------------
 
-// Cycles, from published latencies; measurements on a device may correct them. What counts is only
-// the order of the candidates.
 constexpr double kPointwise = 200;
 constexpr double kSharedBytesPerCycle = 128;
-constexpr double kBlockExchange = 100;
-constexpr double kClusterExchange = 700;
-constexpr double kClusterExchangePerBlock = 10;
-constexpr double kGridExchange = 2200;
 
 double step_cycles(const PersistentShape& shape, Exchange exchange, int32_t fragments,
                    int32_t precision) {

@@ -10,6 +10,13 @@
 
 namespace gatefuse::cuda {
 
+// What it costs to get h of one step to the next, in cycles, from published latencies; a benchmark
+// on a device measures them (native/benchmark). What counts is only the order of the candidates.
+constexpr double kBlockExchange = 100;
+constexpr double kClusterExchange = 700;
+constexpr double kClusterExchangePerBlock = 10;
+constexpr double kGridExchange = 2200;
+
 // How a session runs its steps.
 struct Tier {
   int32_t id = GF_TIER_ALTERNATING;
