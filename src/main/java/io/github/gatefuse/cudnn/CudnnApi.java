@@ -97,16 +97,16 @@ interface CudnnApi {
   int lastError();
 
   /** cudaGetErrorName. */
-  String errorName(int cudaStatus);
+  String errorName(int status);
 
   /** cudaGetErrorString. */
-  String errorText(int cudaStatus);
+  String errorText(int status);
 
   /** cudnnGetVersion. */
   long cudnnVersion();
 
   /** cudnnGetErrorString. */
-  String cudnnErrorText(int cudnnStatus);
+  String cudnnErrorText(int status);
 
   /** cudnnGetLastErrorString. */
   String cudnnLastErrorText();

@@ -103,7 +103,7 @@ final class CudnnModel implements BackendModel {
 
   @Override
   public void close() {
-    cudnn.useDevice();
+    scope.add(cudnn::useDevice); // Before all others, which are closed even if this fails.
     scope.close();
   }
 }

@@ -117,7 +117,7 @@ final class CudnnSession implements BackendSession {
 
   @Override
   public void close() {
-    cudnn.useDevice();
+    scope.add(cudnn::useDevice); // Before all others, which are closed even if this fails.
     scope.close();
   }
 

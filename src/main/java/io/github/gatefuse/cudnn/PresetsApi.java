@@ -120,13 +120,13 @@ final class PresetsApi implements CudnnApi {
   }
 
   @Override
-  public String errorName(int cudaStatus) {
-    return text(cudart.cudaGetErrorName(cudaStatus));
+  public String errorName(int status) {
+    return text(cudart.cudaGetErrorName(status));
   }
 
   @Override
-  public String errorText(int cudaStatus) {
-    return text(cudart.cudaGetErrorString(cudaStatus));
+  public String errorText(int status) {
+    return text(cudart.cudaGetErrorString(status));
   }
 
   @Override
@@ -135,8 +135,8 @@ final class PresetsApi implements CudnnApi {
   }
 
   @Override
-  public String cudnnErrorText(int cudnnStatus) {
-    return text(cudnn.cudnnGetErrorString(cudnnStatus));
+  public String cudnnErrorText(int status) {
+    return text(cudnn.cudnnGetErrorString(status));
   }
 
   @Override
