@@ -6,6 +6,7 @@ import io.github.gatefuse.Cell;
 import io.github.gatefuse.DeviceReport;
 import io.github.gatefuse.Devices;
 import io.github.gatefuse.ExecutionPath;
+import io.github.gatefuse.GatefuseException;
 import io.github.gatefuse.Rnn;
 import io.github.gatefuse.RnnSpec;
 import io.github.gatefuse.Session;
@@ -84,7 +85,16 @@ final class InfoCommand implements Command {
   }
 
   private static Finding finding(DeviceReport report) {
-    return new Finding(report, report.available() ? pathOf(report.backend()) : null);
+    if (!report.available()) {
+      return new Finding(report, null);
+    }
+    try {
+      return new Finding(report, pathOf(report.backend()));
+    } catch (GatefuseException e) {
+      // The others are told all the same.
+      String reason = "a small network fails: " + e.getMessage();
+      return new Finding(new DeviceReport(report.backend(), false, "", reason), null);
+    }
   }
 
   private static ExecutionPath pathOf(Backend backend) {
