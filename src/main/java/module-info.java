@@ -5,6 +5,9 @@ module io.github.gatefuse {
   requires transitive org.bytedeco.javacpp;
   requires org.slf4j;
 
+  // Only for the cuDNN backend, which says so where it is missing.
+  requires static org.bytedeco.cuda;
+
   exports io.github.gatefuse;
   exports io.github.gatefuse.io;
   exports io.github.gatefuse.reference;
@@ -18,6 +21,7 @@ module io.github.gatefuse {
   uses io.github.gatefuse.spi.NativeBundle;
 
   provides io.github.gatefuse.spi.BackendProvider with
+      io.github.gatefuse.cudnn.CudnnBackendProvider,
       io.github.gatefuse.internal.CpuBackendProvider,
       io.github.gatefuse.internal.CudaBackendProvider,
       io.github.gatefuse.reference.ReferenceBackendProvider;

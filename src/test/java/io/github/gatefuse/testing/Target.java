@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.fail;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.github.gatefuse.Backend;
+import io.github.gatefuse.Cell;
 import io.github.gatefuse.DeviceReport;
 import io.github.gatefuse.Devices;
 import io.github.gatefuse.Precision;
@@ -68,6 +69,13 @@ public record Target(
         .toList();
   }
 
+  /** All paths and cuDNN, which keeps no contract about bits and is never required. */
+  public static List<Target> allPathsAndCudnn() {
+    List<Target> all = new ArrayList<>(allPaths());
+    all.add(new Target(Backend.CUDNN, null));
+    return all;
+  }
+
   /** The native targets that run here. */
   public static List<Target> availableNative() {
     return all().stream()
@@ -82,6 +90,11 @@ public record Target(
       fail(REQUIRE_GPU + " is set: expected a CUDA backend, got: " + refusal);
     }
     assumeTrue(refusal.isEmpty(), () -> this + ": " + refusal);
+  }
+
+  /** Whether there is such a cell: cuDNN has only the standard ones. */
+  public boolean has(Cell cell) {
+    return backend != Backend.CUDNN || cell == Cell.LSTM || cell == Cell.GRU;
   }
 
   private String refusal() {
