@@ -152,6 +152,9 @@ class ExchangeOf<P, Exchange::kCluster> {
     }
     __syncwarp(0xffffffffu);
     send(next, group, lane, outgoing);
+    // The next step's values go into `outgoing` after all lanes have read it; shuffles and matrix
+    // instructions do not order memory.
+    __syncwarp(0xffffffffu);
   }
 
   // A block that has ended must not be sent to.
