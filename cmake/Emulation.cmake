@@ -12,6 +12,8 @@ function(gatefuse_emulated_sources target)
     file(CONFIGURE OUTPUT ${unit} CONTENT "#include \"${path}\"  // emulated\n")
     target_sources(${target} PRIVATE ${unit})
     set_property(SOURCE ${unit} APPEND PROPERTY OBJECT_DEPENDS ${path})
+    # "#pragma unroll" is nvcc's.
+    set_property(SOURCE ${unit} APPEND PROPERTY COMPILE_OPTIONS -Wno-unknown-pragmas)
   endforeach()
   target_link_libraries(${target} PRIVATE gatefuse_emulation)
   # #pragma unroll is for nvcc.

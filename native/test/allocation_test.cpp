@@ -1,88 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// gf_forward allocates nothing and frees nothing, in the caller's thread and in the team's. The C
-// library's allocator is replaced by one that counts; operator new is built on it. Sanitizers have
-// allocators of their own: under them, and without glibc, the test is skipped.
-#include <cerrno>
-#include <cstdlib>
-#include <atomic>
-#include <memory>
-
+// gf_forward allocates nothing and frees nothing, in the caller's thread and in the team's.
+#include "counted_allocator.hpp"
 #include "cpu/team.hpp"
 #include "support.hpp"
 
-#if !defined(__GLIBC__) || GATEFUSE_SANITIZED
+#if !GATEFUSE_COUNTS_ALLOCATIONS
 
 int main() { return gatefuse::test::kSkipped; }
 
 #else
-
-namespace {
-std::atomic<long> allocations{0};
-std::atomic<long> frees{0};
-}  // namespace
-
-#define GF_VISIBLE __attribute__((visibility("default")))
-
-extern "C" {
-void* __libc_malloc(size_t);
-void* __libc_calloc(size_t, size_t);
-void* __libc_realloc(void*, size_t);
-void* __libc_memalign(size_t, size_t);
-void __libc_free(void*);
-
-GF_VISIBLE void* malloc(size_t size) noexcept {
-  ++allocations;
-  return __libc_malloc(size);
-}
-GF_VISIBLE void* calloc(size_t count, size_t size) noexcept {
-  ++allocations;
-  return __libc_calloc(count, size);
-}
-GF_VISIBLE void* realloc(void* block, size_t size) noexcept {
-  ++allocations;
-  return __libc_realloc(block, size);
-}
-GF_VISIBLE void* memalign(size_t alignment, size_t size) noexcept {
-  ++allocations;
-  return __libc_memalign(alignment, size);
-}
-GF_VISIBLE void* aligned_alloc(size_t alignment, size_t size) noexcept {
-  ++allocations;
-  return __libc_memalign(alignment, size);
-}
-GF_VISIBLE int posix_memalign(void** block, size_t alignment, size_t size) noexcept {
-  ++allocations;
-  *block = __libc_memalign(alignment, size);
-  return *block == nullptr ? ENOMEM : 0;
-}
-GF_VISIBLE void free(void* block) noexcept {
-  frees += block != nullptr;
-  __libc_free(block);
-}
-}
 
 using namespace gatefuse;
 using namespace gatefuse::test;
 
 namespace {
 
-// The counters count: what follows proves something.
-void check_counters() {
-  const auto counted = [](auto allocate) {
-    const long before = allocations;
-    void* volatile block = allocate();
-    return block != nullptr && allocations == before + 1;
-  };
-  static std::unique_ptr<int> one;
-  static std::unique_ptr<std::vector<char> > many;
-  CHECK(counted([] { return one = std::make_unique<int>(1), one.get(); }));
-  CHECK(counted([] { return many = std::make_unique<std::vector<char> >(), many.get(); }));
-  CHECK(counted([] { return many->resize(1000), many->data(); }));
-  const long before = frees;
-  one.reset();
-  CHECK_EQ(frees.load(), before + 1);
-  // As the session allocates: through the arena.
+// As the session allocates: through the arena.
+void check_sessions_are_counted() {
   const Network network(make_spec(GF_LSTM, 3, 8), 1);
   const long before_session = allocations;
   const Runner runner(network, 4, 4);
@@ -112,6 +47,7 @@ void check_calls(const Network& network, int threads) {
 int main() {
   cpu::team::set_limit_for_tests(2);
   check_counters();
+  check_sessions_are_counted();
   for (const int32_t set : test::instruction_sets()) {
     for (int cell = 0; cell < kCells; ++cell) {
       for (const int directions : {1, 2}) {

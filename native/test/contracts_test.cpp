@@ -3,12 +3,10 @@
 // The promises of gf_forward about bits: from run to run, for every number of threads, cut into
 // calls, whatever else is in the batch, in either layout, whichever outputs are asked for; and what
 // lies past a sequence's end is neither read nor left unwritten.
-#include <algorithm>
-#include <numeric>
 #include <string>
 
 #include "cpu/team.hpp"
-#include "support.hpp"
+#include "cutting.hpp"
 
 using namespace gatefuse;
 using namespace gatefuse::test;
@@ -40,76 +38,6 @@ void expect(bool good, const Subject& subject, const char* what, int line) {
   report(good, __FILE__, line, good ? "" : subject.name + ": " + what);
 }
 #define EXPECT(condition, subject) expect((condition), (subject), #condition, __LINE__)
-
-// ---- Cutting out and putting together ---------------------------------------------------------
-
-// The rows `rows` and the steps first .. first + steps - 1 of a tensor [T, B, size].
-template <class T>
-std::vector<T> cut(const std::vector<T>& from, const Call& call, const std::vector<int>& rows,
-                   int first, int steps, int64_t size) {
-  std::vector<T> out;
-  for (int t = first; !from.empty() && t < first + steps; ++t) {
-    for (const int row : rows) {
-      const auto begin = from.begin() + (int64_t{t} * call.batch + row) * size;
-      out.insert(out.end(), begin, begin + size);
-    }
-  }
-  return out;
-}
-
-std::vector<float> cut_state(const gf_spec& spec, const std::vector<float>& from, int batch,
-                             const std::vector<int>& rows) {
-  std::vector<float> out;
-  for (int slot = 0; !from.empty() && slot < spec.layers * spec.directions; ++slot) {
-    for (const int row : rows) {
-      const auto begin = from.begin() + (int64_t{slot} * batch + row) * spec.hidden_size;
-      out.insert(out.end(), begin, begin + spec.hidden_size);
-    }
-  }
-  return out;
-}
-
-Call cut_call(const gf_spec& spec, const Call& call, const std::vector<int>& rows, int first,
-              int steps) {
-  Call out{steps, static_cast<int>(rows.size())};
-  out.x = cut(call.x, call, rows, first, steps, spec.input_size);
-  out.tokens = cut(call.tokens, call, rows, first, steps, 1);
-  out.targets = cut(call.targets, call, rows, first, steps, 1);
-  out.h0 = cut_state(spec, call.h0, call.batch, rows);
-  out.c0 = cut_state(spec, call.c0, call.batch, rows);
-  return out;
-}
-
-Result cut_result(const gf_spec& spec, const Result& result, const Call& call,
-                  const std::vector<int>& rows, int first, int steps) {
-  Result out;
-  out.y = cut(result.y, call, rows, first, steps, spec.directions * spec.hidden_size);
-  out.hn = cut_state(spec, result.hn, call.batch, rows);
-  out.cn = cut_state(spec, result.cn, call.batch, rows);
-  out.logits = cut(result.logits, call, rows, first, steps, spec.outputs);
-  out.log_probs = cut(result.log_probs, call, rows, first, steps, spec.outputs);
-  out.target_log_probs = cut(result.target_log_probs, call, rows, first, steps, 1);
-  return out;
-}
-
-std::vector<int> all_rows(const Call& call) {
-  std::vector<int> rows(call.batch);
-  std::iota(rows.begin(), rows.end(), 0);
-  return rows;
-}
-
-bool all_zero(const std::vector<float>& values) {
-  return std::all_of(values.begin(), values.end(), [](float v) { return v == 0; });
-}
-
-bool all_finite(const std::vector<float>& values) {
-  return std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
-}
-
-bool all_finite(const Result& r) {
-  return all_finite(r.y) && all_finite(r.hn) && all_finite(r.cn) && all_finite(r.logits) &&
-         all_finite(r.log_probs) && all_finite(r.target_log_probs);
-}
 
 // ---- The promises -----------------------------------------------------------------------------
 
@@ -177,29 +105,10 @@ void check_other_batch(const Subject& subject, const Call& call, const Result& r
   EXPECT(same_bits(forward(subject.wide, other), expected), subject);
 }
 
-template <class T>
-std::vector<T> transposed(const std::vector<T>& from, const Call& call, int64_t size) {
-  std::vector<T> out;
-  for (int row = 0; !from.empty() && row < call.batch; ++row) {
-    const std::vector<T> one = cut(from, call, {row}, 0, call.steps, size);
-    out.insert(out.end(), one.begin(), one.end());
-  }
-  return out;
-}
-
 void check_layout(const Subject& subject, const Call& call, const Result& result) {
-  const gf_spec& spec = subject.spec();
-  Call batch_major = call;
-  batch_major.layout = GF_BATCH_MAJOR;
-  batch_major.x = transposed(call.x, call, spec.input_size);
-  batch_major.tokens = transposed(call.tokens, call, 1);
-  batch_major.targets = transposed(call.targets, call, 1);
-  Result expected = result;
-  expected.y = transposed(result.y, call, spec.directions * spec.hidden_size);
-  expected.logits = transposed(result.logits, call, spec.outputs);
-  expected.log_probs = transposed(result.log_probs, call, spec.outputs);
-  expected.target_log_probs = transposed(result.target_log_probs, call, 1);
-  EXPECT(same_bits(forward(subject.wide, batch_major), expected), subject);
+  EXPECT(same_bits(forward(subject.wide, batch_major(subject.spec(), call)),
+                   batch_major(subject.spec(), call, result)),
+         subject);
 }
 
 // Each output by itself.
@@ -229,26 +138,9 @@ void check_no_state(const Subject& subject, Call call) {
 }
 
 // Past the ends: whatever is in the inputs changes nothing, and the outputs are 0.
-void check_past_ends(const Subject& subject, Call call, const Result& result) {
-  const gf_spec& spec = subject.spec();
-  for (int row = 0; row < call.batch; ++row) {
-    for (int t = call.length(row); t < call.steps; ++t) {
-      const int64_t place = call.place(t, row);
-      if (!call.x.empty()) {
-        std::fill_n(call.x.begin() + place * spec.input_size, spec.input_size,
-                    std::numeric_limits<float>::quiet_NaN());
-      }
-      if (!call.tokens.empty()) call.tokens[place] = INT32_MIN;
-      if (!call.targets.empty()) call.targets[place] = INT32_MAX;
-    }
-  }
-  EXPECT(same_bits(forward(subject.wide, call), result), subject);
-  for (int row = 0; row < call.batch; ++row) {
-    const int length = call.length(row);
-    const Result tail = cut_result(spec, result, call, {row}, length, call.steps - length);
-    EXPECT(all_zero(tail.y) && all_zero(tail.logits), subject);
-    EXPECT(all_zero(tail.log_probs) && all_zero(tail.target_log_probs), subject);
-  }
+void check_past_ends(const Subject& subject, const Call& call, const Result& result) {
+  EXPECT(same_bits(forward(subject.wide, spoil_past_ends(subject.spec(), call)), result), subject);
+  EXPECT(is_zero_past_ends(subject.spec(), call, result), subject);
 }
 
 // NaN in one row's state, and in its input where it has one, stays in that row and is seen there.

@@ -405,6 +405,12 @@ const void* address_of(void (*kernel)(P...)) {
   return reinterpret_cast<const void*>(kernel);
 }
 cudaError_t enqueue_launch(const cudaLaunchConfig_t& configuration, Launch launch);
+// While it lives, the thread is in the runtime: see is_in_runtime.
+struct InRuntime {
+  InRuntime();
+  ~InRuntime();
+  InRuntime(const InRuntime&) = delete;
+};
 }  // namespace gatefuse::emulation
 
 template <class... P>
@@ -438,6 +444,7 @@ cudaError_t cudaOccupancyMaxPotentialClusterSize(int* size, void (*kernel)(P...)
 template <class... P, class... A>
 cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* configuration, void (*kernel)(P...),
                                A&&... arguments) {
+  const gatefuse::emulation::InRuntime in_runtime;
   gatefuse::emulation::Launch launch;
   launch.function = gatefuse::emulation::address_of(kernel);
   launch.body = [kernel, values = std::tuple<P...>(std::forward<A>(arguments)...)] {

@@ -47,6 +47,10 @@ struct Live {
 };
 Live live();
 
+// Whether the calling thread is in a function of the runtime API: what is allocated now is the
+// emulation's and not its caller's.
+bool is_in_runtime();
+
 struct Statistics {
   uint64_t launches, threads, switches, collectives, block_barriers, messages;
 };

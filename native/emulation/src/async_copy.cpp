@@ -41,9 +41,10 @@ bool async_copy_is_early() {
   return scheduler.mode() != Mode::random_thread && scheduler.random().one_in(2);
 }
 
-void queue_async_copy(void* shared, const void* global, Where where) {
+void queue_async_copy(void* shared, const void* global, bool done, Where where) {
+  if (capability < 80) return;  // an ordinary copy
   Unwatched unwatched;
-  scheduler.current().copies.push_back({{shared, global}, where});
+  scheduler.current().copies.push_back({{shared, global}, done, where});
 }
 
 void commit_async_copies() {
@@ -56,8 +57,10 @@ bool next_async_copy(int groups, AsyncCopy* copy) {
   Thread& me = scheduler.current();
   const size_t keep = static_cast<size_t>(groups);
   const size_t due = me.groups.size() > keep ? me.groups[me.groups.size() - keep - 1] : 0;
-  if (me.copied < due) {
-    *copy = me.copies[me.copied++].copy;
+  while (me.copied < due) {
+    const QueuedCopy& next = me.copies[me.copied++];
+    if (next.done) continue;
+    *copy = next.copy;
     return true;
   }
   forget_done_copies(me);

@@ -23,6 +23,7 @@ Mode mode_of(const char* text) {
 }
 
 thread_local cudaError_t last_error = cudaSuccess;
+thread_local int runtime_depth = 0;
 
 }  // namespace
 
@@ -54,12 +55,13 @@ bool allocation_fails() {
   return left > 0 && --left == 0;
 }
 
-cudaError_t call(const std::function<cudaError_t()>& work) {
+cudaError_t call(cudaError_t (*work)(void*), void* of) {
+  const InRuntime in_runtime;
   Context& here = context();
   const std::lock_guard<std::recursive_mutex> lock(here.mutex);
   if (!here.failure.empty()) return note(cudaErrorLaunchFailure);
   run_some_of_the_queues();
-  const cudaError_t error = here.failure.empty() ? work() : cudaErrorLaunchFailure;
+  const cudaError_t error = here.failure.empty() ? work(of) : cudaErrorLaunchFailure;
   return note(here.failure.empty() ? error : cudaErrorLaunchFailure);
 }
 
@@ -101,6 +103,11 @@ Live live() {
   count_streams(live);
   return live;
 }
+
+InRuntime::InRuntime() { ++runtime_depth; }
+InRuntime::~InRuntime() { --runtime_depth; }
+
+bool is_in_runtime() { return runtime_depth > 0; }
 
 Statistics statistics() {
   const std::lock_guard<std::recursive_mutex> lock(context().mutex);

@@ -41,6 +41,10 @@ bool allocation_fails();
 
 // Runs one function of the API: nothing more where the context has failed, some of what is queued
 // before it, its own work, and a failure of what ran meanwhile is its result.
-cudaError_t call(const std::function<cudaError_t()>& work);
+cudaError_t call(cudaError_t (*work)(void*), void* of);
+template <class Work>
+cudaError_t call(Work work) {
+  return call([](void* of) { return (*static_cast<Work*>(of))(); }, static_cast<void*>(&work));
+}
 
 }  // namespace gatefuse::emulation

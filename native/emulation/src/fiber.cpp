@@ -65,14 +65,13 @@ gatefuse_change_stack:
 
 #endif
 
-Fiber::~Fiber() {
-  abandon();
-  if (stack_ != nullptr) munmap(stack_ - kGuard, kGuard + kStack);
-}
-
-void Fiber::abandon() {
+void Fiber::abandon([[maybe_unused]] Order& order) {
 #if GF_EMULATION_TSAN
-  if (watched_ != nullptr && !adopted_) __tsan_destroy_fiber(watched_);
+  void* me = __tsan_get_current_fiber();
+  __tsan_switch_to_fiber(watched_, 1);
+  order.release();
+  __tsan_switch_to_fiber(me, 1);
+  __tsan_destroy_fiber(watched_);
   watched_ = nullptr;
 #endif
 #if GF_EMULATION_ASAN
@@ -115,7 +114,6 @@ void Fiber::adopt_this_thread() {
 #endif
 #if GF_EMULATION_TSAN
   watched_ = __tsan_get_current_fiber();
-  adopted_ = true;
 #endif
 }
 

@@ -15,19 +15,19 @@
 namespace gatefuse::emulation {
 
 // A stack of its own and the place in a function at which it stands still. The default one stands
-// for the operating system's thread that starts the others.
+// for the operating system's thread that starts the others. Stacks are kept for ever: fibers are
+// used again.
 class Fiber {
  public:
   Fiber() = default;
-  ~Fiber();
   Fiber(const Fiber&) = delete;
   Fiber& operator=(const Fiber&) = delete;
 
   // Makes the next switch to this fiber begin `entry`, which must never return. False where there
   // is no memory for a stack.
   bool prepare(void (*entry)());
-  // For a fiber that is left in the middle and will not go on.
-  void abandon();
+  // For a fiber that is left in the middle and will not go on. `order` hands on what it has done.
+  void abandon(Order& order);
   // For the default one, before the first switch away from it.
   void adopt_this_thread();
 
@@ -53,7 +53,6 @@ class Fiber {
 #endif
 #if GF_EMULATION_TSAN
   void* watched_ = nullptr;
-  bool adopted_ = false;
 #endif
 };
 

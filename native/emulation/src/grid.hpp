@@ -21,6 +21,7 @@ struct Warp;
 
 struct QueuedCopy {
   AsyncCopy copy;
+  bool done;  // early
   Where where;
 };
 

@@ -53,10 +53,11 @@ class Pool {
   size_t taken_ = 0;
 };
 
-Pool<Thread> threads;
-Pool<Warp> warps;
-Pool<Block> blocks;
-Pool<Cluster> clusters;
+// Never destroyed: a thread of the process may still end while another launches.
+Pool<Thread>& threads = *new Pool<Thread>;
+Pool<Warp>& warps = *new Pool<Warp>;
+Pool<Block>& blocks = *new Pool<Block>;
+Pool<Cluster>& clusters = *new Pool<Cluster>;
 // What blocks and clusters point into.
 std::vector<Warp*> warp_pointers;
 std::vector<Block*> block_pointers;
@@ -150,10 +151,11 @@ class Wave {
 
   bool run() {
     threads.for_each_taken([](Thread& thread) { scheduler.add(thread); });
+    from_host.release();  // the memory that the wave was given, too
     Block* victim = block_pointers[scheduler.random().below(block_pointers.size())];
     const bool good = scheduler.run(victim, thread_ended);
     // Threads that stand somewhere in the middle are not used again as they are.
-    if (!good) threads.for_each_taken([](Thread& thread) { thread.fiber.abandon(); });
+    if (!good) threads.for_each_taken([](Thread& thread) { thread.fiber.abandon(to_host); });
     return good;
   }
   bool complete() const { return complete_; }
@@ -322,7 +324,6 @@ std::string run_launch(const Launch& launch, Mode mode, uint64_t seed) {
   scheduler.body = run_thread;
   scheduler.begin(mode, seed);
   begin_shared_memory(launch.dynamic_shared);
-  from_host.release();
   std::string failure = run_waves(launch);
   to_host.acquire();
   counters.switches = scheduler.switches();

@@ -19,6 +19,8 @@ namespace {
 
 constexpr uint32_t kAllLanes = 0xffffffffu;
 constexpr int kRows = 16, kColumns = 8;
+// A row of b or d.
+typedef float Columns __attribute__((vector_size(kColumns * sizeof(float))));
 
 struct Product {
   float* d;
@@ -26,77 +28,135 @@ struct Product {
   const uint32_t* b;
 };
 
-const Product& product(const void* const* arguments, int lane) {
-  return *static_cast<const Product*>(arguments[lane]);
-}
+#define ALWAYS_INLINE inline __attribute__((always_inline))
 
-// d += a b, with the d of all columns of a row side by side.
+// How operands lie: a by rows, b by rows too. Each format puts the registers of the lanes where
+// they belong, and then converts all of them at once.
 template <int K>
-__attribute__((always_inline)) inline void multiply(const float (&a)[kRows][K],
-                                                    const float (&b)[K][kColumns],
-                                                    float (&d)[kRows][kColumns]) {
-  for (int row = 0; row < kRows; ++row) {
-    float sum[kColumns];
-    for (int column = 0; column < kColumns; ++column) sum[column] = d[row][column];
-    for (int k = 0; k < K; ++k) {
-      for (int column = 0; column < kColumns; ++column) sum[column] += a[row][k] * b[k][column];
-    }
-    for (int column = 0; column < kColumns; ++column) d[row][column] = sum[column];
-  }
-}
-
-// How 16-bit operands lie: two to a register, the registers of a by rows, then by columns.
-template <int K, float (*convert)(uint16_t)>
-struct Halves {
+struct Operands {
   static constexpr int kDepth = K;
-  static void unpack(const Product& lane, int g, int t, float (&a)[kRows][K],
-                     float (&b)[K][kColumns]) {
+  float a[kRows][K];
+  alignas(Columns) float b[K][kColumns];
+};
+
+// Two neighbours of a row of a share a register, and two of a column of b.
+template <int K, class Format>
+struct Halves : Operands<K> {
+  uint16_t packed_a[kRows][K];
+  uint16_t packed_b[K][kColumns];
+
+  ALWAYS_INLINE void place(const Product& lane, int g, int t) {
     for (int r = 0; r < K / 4; ++r) {
-      for (int half = 0; half < 2; ++half) {
-        a[g + 8 * (r & 1)][2 * t + half + 8 * (r >> 1)] =
-            convert(static_cast<uint16_t>(lane.a[r] >> 16 * half));
-      }
+      std::memcpy(&packed_a[g + 8 * (r & 1)][2 * t + 8 * (r >> 1)], &lane.a[r], sizeof lane.a[r]);
     }
     for (int r = 0; r < K / 8; ++r) {
-      for (int half = 0; half < 2; ++half) {
-        b[2 * t + half + 8 * r][g] = convert(static_cast<uint16_t>(lane.b[r] >> 16 * half));
-      }
+      packed_b[2 * t + 8 * r][g] = static_cast<uint16_t>(lane.b[r]);
+      packed_b[2 * t + 8 * r + 1][g] = static_cast<uint16_t>(lane.b[r] >> 16);
     }
   }
-};
-
-struct Tf32 {
-  static constexpr int kDepth = 8;
-  static float convert(uint32_t bits) { return ptx::detail::float_of(bits & 0xffffe000u); }
-  static void unpack(const Product& lane, int g, int t, float (&a)[kRows][8],
-                     float (&b)[8][kColumns]) {
-    for (int r = 0; r < 4; ++r) a[g + 8 * (r & 1)][t + 4 * (r >> 1)] = convert(lane.a[r]);
-    for (int r = 0; r < 2; ++r) b[t + 4 * r][g] = convert(lane.b[r]);
+  ALWAYS_INLINE void convert() {
+    for (int row = 0; row < kRows; ++row) convert_row(packed_a[row], this->a[row]);
+    for (int row = 0; row < K; ++row) convert_row(packed_b[row], this->b[row]);
+  }
+  template <int N>
+  static ALWAYS_INLINE void convert_row(const uint16_t (&from)[N], float (&to)[N]) {
+    for (int i = 0; i < N; ++i) to[i] = Format::value(from[i]);
   }
 };
 
-template <class Layout>
-void do_product(const void* const* arguments, uint32_t) {
-  constexpr int kDepth = Layout::kDepth;
-  float a[kRows][kDepth], b[kDepth][kColumns], d[kRows][kColumns];
-  for (int lane = 0; lane < static_cast<int>(kWarp); ++lane) {
-    const Product& part = product(arguments, lane);
-    const int g = lane >> 2, t = lane & 3;
-    Layout::unpack(part, g, t, a, b);
-    for (int r = 0; r < 4; ++r) d[g + 8 * (r >> 1)][2 * t + (r & 1)] = part.d[r];
+struct Tf32 : Operands<8> {
+  static ALWAYS_INLINE float value(uint32_t bits) {
+    return ptx::detail::float_of(bits & 0xffffe000u);
   }
-  multiply(a, b, d);
-  for (int lane = 0; lane < static_cast<int>(kWarp); ++lane) {
-    const Product& part = product(arguments, lane);
-    const int g = lane >> 2, t = lane & 3;
-    for (int r = 0; r < 4; ++r) part.d[r] = d[g + 8 * (r >> 1)][2 * t + (r & 1)];
+  ALWAYS_INLINE void place(const Product& lane, int g, int t) {
+    for (int r = 0; r < 4; ++r) a[g + 8 * (r & 1)][t + 4 * (r >> 1)] = value(lane.a[r]);
+    for (int r = 0; r < 2; ++r) b[t + 4 * r][g] = value(lane.b[r]);
+  }
+  ALWAYS_INLINE void convert() {}
+};
+
+struct Bf16 {
+  static ALWAYS_INLINE float value(uint16_t bits) { return ptx::from_bf16(bits); }
+};
+
+// Without branches, unlike ptx::from_f16: multiplied by 2^112 the exponent is a float's, subnormal
+// numbers included; infinity and NaN get theirs by force.
+struct F16 {
+  static ALWAYS_INLINE float value(uint16_t bits) {
+    const float scaled = ptx::detail::float_of((bits & 0x7fffu) << 13) * 0x1p112f;
+    const uint32_t special = (bits & 0x7c00u) == 0x7c00u ? 0x7f800000u : 0u;
+    return ptx::detail::float_of(ptx::detail::bits_of(scaled) | special | (bits & 0x8000u) << 16);
+  }
+};
+
+// d += a b. Eight rows at a time, so that their sums need not wait for one another.
+template <int K>
+ALWAYS_INLINE void multiply(const Operands<K>& operands, Columns (&d)[kRows]) {
+  constexpr int kTogether = 8;
+  for (int first = 0; first < kRows; first += kTogether) {
+    Columns sums[kTogether];
+    for (int row = 0; row < kTogether; ++row) sums[row] = d[first + row];
+    for (int k = 0; k < K; ++k) {
+      Columns b;
+      std::memcpy(&b, operands.b[k], sizeof b);
+      for (int row = 0; row < kTogether; ++row) sums[row] += operands.a[first + row][k] * b;
+    }
+    for (int row = 0; row < kTogether; ++row) d[first + row] = sums[row];
   }
 }
 
+template <class Layout>
+ALWAYS_INLINE void do_product(const void* const* arguments) {
+  Layout operands;
+  Columns d[kRows];
+  float* sums = reinterpret_cast<float*>(d);
+  for (int lane = 0; lane < static_cast<int>(kWarp); ++lane) {
+    const Product& part = *static_cast<const Product*>(arguments[lane]);
+    const int g = lane >> 2, t = lane & 3;
+    operands.place(part, g, t);
+    std::memcpy(sums + g * kColumns + 2 * t, part.d, 2 * sizeof(float));
+    std::memcpy(sums + (g + 8) * kColumns + 2 * t, part.d + 2, 2 * sizeof(float));
+  }
+  operands.convert();
+  multiply<Layout::kDepth>(operands, d);
+  for (int lane = 0; lane < static_cast<int>(kWarp); ++lane) {
+    const Product& part = *static_cast<const Product*>(arguments[lane]);
+    const int g = lane >> 2, t = lane & 3;
+    std::memcpy(part.d, sums + g * kColumns + 2 * t, 2 * sizeof(float));
+    std::memcpy(part.d + 2, sums + (g + 8) * kColumns + 2 * t, 2 * sizeof(float));
+  }
+}
+
+template <class Layout>
+void product_anywhere(const void* const* arguments, uint32_t) {
+  do_product<Layout>(arguments);
+}
+
+#if defined(__x86_64__)
+// The same with wider vectors.
+template <class Layout>
+__attribute__((target("avx2"))) void product_avx2(const void* const* arguments, uint32_t) {
+  do_product<Layout>(arguments);
+}
+
+template <class Layout>
+CollectiveWork* product_work() {
+  static CollectiveWork* const work =
+      __builtin_cpu_supports("avx2") ? product_avx2<Layout> : product_anywhere<Layout>;
+  return work;
+}
+#else
+template <class Layout>
+CollectiveWork* product_work() {
+  return product_anywhere<Layout>;
+}
+#endif
+
+template <class Layout>
 void multiply_together(const char* name, float* d, const uint32_t* a, const uint32_t* b,
-                       CollectiveWork* work, const Where& where) {
+                       const Where& where) {
   const Product part = {d, a, b};
-  collect(name, kAllLanes, &part, work, where);
+  collect(name, kAllLanes, &part, product_work<Layout>(), where);
 }
 
 struct Tiles {
@@ -151,21 +211,21 @@ void do_movmatrix(const void* const* arguments, uint32_t) {
 
 void mma_bf16(float* d, const uint32_t* a, const uint32_t* b, Where where) {
   require(80, "mma of bfloat16", where);
-  multiply_together("mma_bf16", d, a, b, do_product<Halves<16, ptx::from_bf16>>, where);
+  multiply_together<Halves<16, Bf16>>("mma_bf16", d, a, b, where);
 }
 
 void mma_f16(float* d, const uint32_t* a, const uint32_t* b, Where where) {
   require(80, "mma m16n8k16", where);
-  multiply_together("mma_f16", d, a, b, do_product<Halves<16, ptx::from_f16>>, where);
+  multiply_together<Halves<16, F16>>("mma_f16", d, a, b, where);
 }
 
 void mma_f16_k8(float* d, const uint32_t* a, uint32_t b, Where where) {
-  multiply_together("mma_f16_k8", d, a, &b, do_product<Halves<8, ptx::from_f16>>, where);
+  multiply_together<Halves<8, F16>>("mma_f16_k8", d, a, &b, where);
 }
 
 void mma_tf32(float* d, const uint32_t* a, const uint32_t* b, Where where) {
   require(80, "mma of TF32", where);
-  multiply_together("mma_tf32", d, a, b, do_product<Tf32>, where);
+  multiply_together<Tf32>("mma_tf32", d, a, b, where);
 }
 
 void check_matrix_row(const void* row, Where where) {

@@ -69,10 +69,14 @@ MBarrier& find_own(const uint64_t* place, const char* what, const Where& where) 
   return find(place, where);
 }
 
-// Only ThreadSanitizer's build remembers what happened before.
+// Only ThreadSanitizer's build remembers what happened before. What a thread sends without being
+// left in between has one past.
 Past past_of_current() {
 #if GF_EMULATION_TSAN
-  Past past = std::make_shared<Order>();
+  static Past past;
+  static uint64_t made_at = 0;
+  if (past == nullptr || made_at != scheduler.switches()) past = std::make_shared<Order>();
+  made_at = scheduler.switches();
   past->release();
   return past;
 #else
@@ -154,12 +158,11 @@ void land_some() {
 
 }  // namespace
 
-bool messages_under_way() { return !messages.empty(); }
-
 void land_messages() {
   Unwatched unwatched;
   land_some();
   while (!scheduler.anyone_ready() && !messages.empty() && !scheduler.stopped()) land_some();
+  messages_under_way = messages.size();
 }
 
 void check_mbarrier_place(const uint64_t* barrier, Where where) {
@@ -209,19 +212,19 @@ void mbarrier_arrive(uint64_t* place, unsigned bytes, Where where) {
 bool mbarrier_try_wait(const uint64_t* place, unsigned parity, Where where) {
   MBarrier* barrier = &find_own(place, "mbarrier.try_wait", where);
   if (parity > 1) fail(where, "mbarrier.try_wait: parity %u", parity);
-  Thread& me = scheduler.current();
+  // It waits for a while only, and may say no at any time.
+  if (scheduler.random().one_in(8)) {
+    scheduler.yield("mbarrier.try_wait", where);
+    return false;
+  }
   if ((barrier->phase & 1) == parity) {
     {
       Unwatched unwatched;
-      barrier->waiting.push_back(&me);
+      barrier->waiting.push_back(&scheduler.current());
     }
     scheduler.wait("mbarrier.try_wait", where);
     barrier = &find(place, where);
     if ((barrier->phase & 1) == parity) return false;
-  } else if (scheduler.random().one_in(16)) {
-    // It may say no at any time.
-    scheduler.yield("mbarrier.try_wait", where);
-    return false;
   }
   for (const Past& past : barrier->past_of_last_phase) past->acquire();
   return true;
@@ -264,6 +267,7 @@ void st_async(uint32_t destination, const void* value, unsigned bytes, uint32_t 
                      me.index};
   std::memcpy(message.value, value, bytes);
   messages.push_back(std::move(message));
+  messages_under_way = messages.size();
   scheduler.progress();
 }
 
@@ -281,6 +285,7 @@ void end_mbarriers(const Block& block) {
 
 void forget_mbarriers() {
   messages.clear();
+  messages_under_way = 0;
   barriers.clear();
 }
 

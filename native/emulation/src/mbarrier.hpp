@@ -9,7 +9,7 @@ namespace gatefuse::emulation {
 
 // Values of st.async that are on their way. The scheduler lets some of them land from time to time,
 // all of them where nobody else could run.
-bool messages_under_way();
+inline size_t messages_under_way = 0;
 void land_messages();
 
 // When a block's last thread ends, and after a launch.

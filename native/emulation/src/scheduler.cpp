@@ -58,9 +58,11 @@ bool Scheduler::run(Block* victim, void (*when_ended)(Thread&)) {
   when_ended_ = when_ended;
   epoch_ = random_.next();
   warp_ = nullptr;
+  turn_ = 0;
   idle_rounds_ = 0;
   leap_ = 0;
   livelock_ = false;
+  fault.thread = nullptr;
   // Nothing is allocated while threads run.
   pollers_.reserve(threads_.size());
   runnable_.reserve(threads_.size());
@@ -74,6 +76,7 @@ bool Scheduler::run(Block* victim, void (*when_ended)(Thread&)) {
       break;
     }
     change_to(thread, host_, false);
+    if (fault.thread != nullptr) failure_ = fault_sentence();
   }
   current_place = nullptr;
   threads_.clear();
@@ -101,13 +104,18 @@ void Scheduler::end_thread() {
   std::abort();  // an ended fiber never goes on
 }
 
-void Scheduler::abandon(std::string sentence) {
-  {
-    Unwatched unwatched;
-    failure_ = std::move(sentence);
-  }
+// The host writes the sentence: what this thread's stack holds is never destroyed.
+void Scheduler::abandon(const Where& where) {
+  fault.thread = &current();
+  fault.where = where;
   change_to(nullptr, current().fiber, false);
   std::abort();
+}
+
+std::string Scheduler::fault_sentence() const {
+  return place(fault.where) + ": " + fault.text + ", in block " +
+         text_of(fault.thread->block->index) + " thread " + text_of(fault.thread->index) +
+         situation();
 }
 
 void Scheduler::stop(const Where& where, const std::string& sentence) {
@@ -208,8 +216,10 @@ void Scheduler::release_pollers() {
 }
 
 Thread* Scheduler::next() {
-  if (messages_under_way()) land_messages();
-  if (!failure_.empty()) return nullptr;
+  if (messages_under_way > 0) {
+    land_messages();
+    if (stopped()) return nullptr;
+  }
   if (!pollers_.empty() && (runnable_.empty() || (random_.next() & 255) == 0)) release_pollers();
   if (runnable_.empty()) return nullptr;
   if (mode_ == Mode::random_thread || warp_ == nullptr || warp_->ready == 0) warp_ = choose_warp();
@@ -238,7 +248,7 @@ std::string Scheduler::situation() const {
   std::map<std::string, int> groups;
   for (const Thread* thread : threads_) {
     const Warp& warp = *thread->warp;
-    if ((warp.exited | warp.ready) & thread->bit() || thread == current_place) continue;
+    if ((warp.exited | warp.ready) & thread->bit() || thread == fault.thread) continue;
     if (thread->activity == nullptr) continue;
     ++groups["block " + text_of(thread->block->index) + " warp " + std::to_string(warp.index) +
              ": " + thread->activity + " at " + place(thread->where)];
@@ -256,19 +266,14 @@ std::string Scheduler::situation() const {
 }
 
 void fail(Where where, const char* format, ...) {
-  char text[512];
-  va_list arguments;
-  va_start(arguments, format);
-  std::vsnprintf(text, sizeof text, format, arguments);
-  va_end(arguments);
-  std::string sentence;
   {
     Unwatched unwatched;
-    const Thread& me = scheduler.current();
-    sentence = place(where) + ": " + text + ", in block " + text_of(me.block->index) + " thread " +
-               text_of(me.index) + scheduler.situation();
+    va_list arguments;
+    va_start(arguments, format);
+    std::vsnprintf(scheduler.fault.text, sizeof scheduler.fault.text, format, arguments);
+    va_end(arguments);
   }
-  scheduler.abandon(std::move(sentence));
+  scheduler.abandon(where);
 }
 
 }  // namespace gatefuse::emulation

@@ -29,7 +29,7 @@ class Scheduler {
   void yield(const char* activity, const Where& where);
   void poll(const Where& where);
   [[noreturn]] void end_thread();
-  [[noreturn]] void abandon(std::string sentence);
+  [[noreturn]] void abandon(const Where& where);
   // A failure of no thread in particular; the caller goes on until it waits.
   void stop(const Where& where, const std::string& sentence);
   bool stopped() const { return !failure_.empty(); }
@@ -52,6 +52,14 @@ class Scheduler {
   // What the threads that have not ended wait for, by groups.
   std::string situation() const;
 
+  // What a thread has run into.
+  struct Fault {
+    const Thread* thread = nullptr;
+    Where where;
+    char text[512];
+  };
+  Fault fault;
+
   void (*body)() = nullptr;    // what a thread runs
   static void thread_entry();  // where its fiber begins
 
@@ -62,6 +70,7 @@ class Scheduler {
   unsigned choose_lane(uint32_t ready);
   void release_pollers();
   Thread* next();
+  std::string fault_sentence() const;
   void change_to(Thread* thread, Fiber& from, bool last);
 
   Mode mode_ = Mode::warp_at_a_time;

@@ -5,6 +5,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <thread>
 #include <vector>
 
 #include "context.hpp"
@@ -31,6 +32,7 @@ struct Queued {
 struct Capture {
   StreamPointer origin;
   cudaStreamCaptureMode mode = cudaStreamCaptureModeGlobal;
+  std::thread::id thread = std::this_thread::get_id();  // that began it
   bool broken = false;
   std::vector<Work> work;
   std::vector<StreamPointer> streams;
@@ -198,6 +200,13 @@ void record_event(const StreamPointer& stream, const std::shared_ptr<Event>& eve
   event->point = {stream, stream->issued};
 }
 
+// To the thread that calls.
+bool forbids_unsafe_calls(const Capture& capture) {
+  if (capture.mode == cudaStreamCaptureModeGlobal) return true;
+  return capture.mode == cudaStreamCaptureModeThreadLocal &&
+         capture.thread == std::this_thread::get_id();
+}
+
 bool unjoined(const Capture& capture) {
   for (const StreamPointer& stream : capture.streams) {
     if (stream != capture.origin && stream->joined < stream->captured) return true;
@@ -245,9 +254,7 @@ bool is_capturing(cudaStream_t handle) {
 cudaError_t forbid_while_capturing() {
   cudaError_t error = cudaSuccess;
   for (const StreamPointer& stream : all_streams()) {
-    if (stream->capture == nullptr || stream->capture->mode == cudaStreamCaptureModeRelaxed) {
-      continue;
-    }
+    if (stream->capture == nullptr || !forbids_unsafe_calls(*stream->capture)) continue;
     stream->capture->broken = true;
     error = cudaErrorStreamCaptureUnsupported;
   }
@@ -461,6 +468,10 @@ cudaError_t cudaStreamEndCapture(cudaStream_t handle, cudaGraph_t* graph) {
     if (stream == nullptr || graph == nullptr) return cudaErrorInvalidValue;
     const std::shared_ptr<Capture> capture = stream->capture;
     if (capture == nullptr || capture->origin != stream) return cudaErrorStreamCaptureUnmatched;
+    if (capture->mode != cudaStreamCaptureModeRelaxed &&
+        capture->thread != std::this_thread::get_id()) {
+      return cudaErrorStreamCaptureWrongThread;
+    }
     const bool open = unjoined(*capture);
     for (const StreamPointer& member : capture->streams) leave_capture(member);
     *graph = nullptr;

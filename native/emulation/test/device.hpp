@@ -23,6 +23,7 @@ inline bool good(cudaError_t error, const char* what) {
   if (device_error().empty()) {
     device_error() =
         std::string(what) + ": " + cudaGetErrorName(error) + ": " + cudaGetErrorString(error);
+    std::fprintf(stderr, "%s\n", device_error().c_str());
   }
   return false;
 }

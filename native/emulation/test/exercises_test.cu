@@ -145,15 +145,13 @@ void add_around() {
   CHECK(device.values() == values);
 }
 
-void mix(unsigned cluster) {
+void mix(unsigned cluster, unsigned clusters) {
   const unsigned n = cluster * kThreads;
-  constexpr unsigned kClusters = 2;
-  constexpr int kSteps = 7;
-  std::vector<uint32_t> values(kClusters * n);
+  constexpr int kSteps = 6;
+  std::vector<uint32_t> values(clusters * n);
   for (uint32_t i = 0; i < values.size(); ++i) values[i] = 11 * i + 3;
   DeviceArray<uint32_t> device(values);
-  run({kClusters * cluster, kThreads, 2 * ptx::shared_bytes(4 * n) + ptx::shared_bytes(16),
-       cluster},
+  run({clusters * cluster, kThreads, 2 * ptx::shared_bytes(4 * n) + ptx::shared_bytes(16), cluster},
       mix_all, device.get(), kSteps);
   for (int step = 0; step < kSteps; ++step) {
     const std::vector<uint32_t> last = values;
@@ -166,19 +164,22 @@ void mix(unsigned cluster) {
 }
 
 void mix_in_clusters() {
-  for (const unsigned cluster : {2u, 4u, 8u}) mix(cluster);
+  mix(2, 2);
+  mix(4, 2);
+  mix(8, 1);
 }
 
 struct Exercise {
   const char* name;
   void (*check)();
 };
+// First one block and then several: what later launches need more of must not look like a race.
 constexpr Exercise kExercises[] = {
+    {"sum_rows", sum},
     {"grid_exchange", exchange_in_grid},
     {"wait_in_vain", give_up},
     {"hand_on", hand_on_rows},
     {"centre_tiles", centre},
-    {"sum_rows", sum},
     {"multiply", multiply_matrices},
     {"turn_tiles", turn},
     {"add_ring", add_around},
@@ -197,9 +198,7 @@ void run_exercises(int count, char** names) {
     if (!named(exercise.name, count, names)) continue;
     const int failures = test::failures;
     exercise.check();
-    const std::string error = test::take_device_error();
-    if (!error.empty()) std::fprintf(stderr, "%s: %s\n", exercise.name, error.c_str());
-    CHECK(error.empty());
+    CHECK_EQ(test::take_device_error(), "");
     if (test::failures > failures) std::fprintf(stderr, "%s FAILED\n", exercise.name);
     emulation::reset();
   }

@@ -2,6 +2,7 @@
 #include "cuda/alternating.hpp"
 
 #include "cuda/launch.hpp"
+#include "cuda/steps.cuh"
 
 namespace gatefuse::cuda {
 namespace {

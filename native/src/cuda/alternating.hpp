@@ -1,9 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "cuda/steps.cuh"
+#include <cstdint>
+
+#include "cuda/sequences.cuh"
 
 namespace gatefuse::cuda {
+
+// The pre-activations of a row lie as the rows of a packed matrix do: those of the plain blocks
+// unit by unit [H, plain blocks], then the scans' slots [scans, H / chunk].
+struct StepArguments {
+  Pass pass;
+  int32_t s;     // the step
+  int32_t rows;  // those that still run
+  int32_t hidden;
+  int32_t slots;  // H / chunk
+  int32_t chunk;
+  const float* x;  // [rows, x_stride] projections of the input
+  int64_t x_stride;
+  const float* recurrent;  // [rows, recurrent_stride] products with h
+  int64_t recurrent_stride;
+  const float* candidate;  // [rows, H] products with reset * h; null unless the cell resets before
+  float* reset;            // [rows, H] reset * h
+  float* gates;            // [rows, scans, 2, H] cumulative softmax gates and complements
+  float* h;                // [rows, H] in place
+  float* c;                // [rows, H] in place; null without a cell state
+  float* y;                // the layer's output, by place; null for none
+  int64_t y_stride;        // D * H
+};
 
 // The pointwise kernels of a cell, for all rows of a step.
 void run_pointwise(int32_t cell, const StepArguments& step, cudaStream_t stream);

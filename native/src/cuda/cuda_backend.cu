@@ -21,27 +21,38 @@ struct Owned {
   std::unique_ptr<Session> session;
 };
 
-void describe(char* text, int64_t capacity) {
+std::string description() {
   std::string reason;
   const int devices = usable_devices(&reason);
   std::string lines = devices > 0 ? "available=1\n" : "available=0\nreason=" + reason + "\n";
   for (int i = 0; i < devices; ++i) {
-    gf_message message = {};
-    guard(&message, [&] {
-      const DeviceFacts facts = DeviceFacts::of(i);
-      const std::string key = i == 0 ? "device" : "device" + std::to_string(i);
-      lines += key + "=" + facts.name + ", compute capability " +
-               std::to_string(facts.capability / 10) + "." + std::to_string(facts.capability % 10) +
-               ", " + std::to_string(facts.multiprocessors) + " multiprocessors, " +
-               std::to_string(facts.memory >> 20) + " MiB\n";
-    });
+    const DeviceFacts facts = DeviceFacts::of(i);
+    const std::string key = i == 0 ? "device" : "device" + std::to_string(i);
+    lines += key + "=" + facts.name + ", compute capability " +
+             std::to_string(facts.capability / 10) + "." + std::to_string(facts.capability % 10) +
+             ", " + std::to_string(facts.multiprocessors) + " multiprocessors, " +
+             std::to_string(facts.memory >> 20) + " MiB\n";
   }
-  std::snprintf(text, static_cast<size_t>(capacity), "%s", lines.c_str());
+  return lines;
+}
+
+void describe(char* text, int64_t capacity) {
+  gf_message message = {};
+  const gf_status status = guard(&message, [&] {
+    std::snprintf(text, static_cast<size_t>(capacity), "%s", description().c_str());
+  });
+  if (status == GF_OK) return;
+  std::snprintf(text, static_cast<size_t>(capacity), "available=0\nreason=%s\n", message.text);
 }
 
 int32_t device_count() {
-  std::string reason;
-  return usable_devices(&reason);
+  gf_message message = {};
+  int32_t count = 0;
+  guard(&message, [&] {
+    std::string reason;
+    count = usable_devices(&reason);
+  });
+  return count;
 }
 
 gf_status host_allocate(int64_t bytes, void** out, gf_message* message) {
@@ -79,11 +90,8 @@ int64_t model_bytes(const void* model) { return static_cast<const Model*>(model)
 
 void model_destroy(void* model) {
   Model* self = static_cast<Model*>(model);
-  gf_message message = {};
-  guard(&message, [&] {
-    const UseDevice use(self->device().index);
-    delete self;
-  });
+  const UseDevice use(self->device().index, std::nothrow);
+  delete self;
 }
 
 gf_status session_create(void* model, const gf_session_options* options, void** session,
@@ -105,11 +113,8 @@ void session_path(const void* session, char* text, int64_t capacity) {
 
 void session_destroy(void* session) {
   Owned* self = static_cast<Owned*>(session);
-  gf_message message = {};
-  guard(&message, [&] {
-    const UseDevice use(self->device);
-    delete self;
-  });
+  const UseDevice use(self->device, std::nothrow);
+  delete self;
 }
 
 gf_status forward(void* session, const gf_io* io, gf_message* message) {

@@ -53,6 +53,12 @@ UseDevice::UseDevice(int device) {
   if (before_ != device) check(cudaSetDevice(device), "device");
 }
 
+UseDevice::UseDevice(int device, std::nothrow_t) noexcept {
+  cudaGetDevice(&before_);
+  cudaSetDevice(device);
+  cudaGetLastError();
+}
+
 UseDevice::~UseDevice() { cudaSetDevice(before_); }
 
 DeviceFacts DeviceFacts::of(int device) {

@@ -4,6 +4,7 @@
 #include <cuda_runtime.h>
 
 #include <cstdint>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,8 @@ void check(cudaError_t error, const char* what);
 class UseDevice {
  public:
   explicit UseDevice(int device);
+  // For what has to end even when the device is lost.
+  UseDevice(int device, std::nothrow_t) noexcept;
   ~UseDevice();
   UseDevice(const UseDevice&) = delete;
   UseDevice& operator=(const UseDevice&) = delete;

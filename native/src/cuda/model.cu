@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "batch.hpp"
 #include "cuda/products.hpp"
 
 namespace gatefuse::cuda {
@@ -59,12 +60,15 @@ Model::Model(const gf_spec* spec, const gf_model_options* options)
 }
 
 Matrix Model::make_matrix(const char* what, int64_t outputs, int64_t k) {
+  constexpr int64_t kMostOutputs = int64_t{65535} * kTileOutputs;  // blocks of a launch
   const int64_t padded = round_up(outputs, kTileOutputs);
   const int64_t stride = round_up(k, kTileK);
-  if (padded > std::numeric_limits<int32_t>::max() ||
-      stride > std::numeric_limits<int32_t>::max()) {
-    throw Error(GF_INVALID_ARGUMENT, "%s: expected a matrix of at most 2^31 - 1 rows, got %lld",
-                what, static_cast<long long>(outputs));
+  if (outputs > kMostOutputs || stride > std::numeric_limits<int32_t>::max()) {
+    throw Error(GF_INVALID_ARGUMENT,
+                "%s: expected at most %lld rows of at most 2^31 - 32 values on CUDA, got %lld of "
+                "%lld",
+                what, static_cast<long long>(kMostOutputs), static_cast<long long>(outputs),
+                static_cast<long long>(k));
   }
   Matrix matrix;
   matrix.outputs = static_cast<int32_t>(outputs);
@@ -150,6 +154,9 @@ void Model::set_tensor(int32_t index, const float* data, int64_t count) {
                 index, static_cast<long long>(tensor.rows), static_cast<long long>(tensor.columns),
                 static_cast<long long>(tensor.count()), static_cast<long long>(count));
   }
+  cudaPointerAttributes attributes = {};
+  check(cudaPointerGetAttributes(&attributes, data), "data");
+  if (attributes.type == cudaMemoryTypeDevice) wrong("data", "host memory", "device memory");
   DeviceArena temporary;
   float* copy = temporary.take<float>(stream_, "tensor on its way", count);
   check(cudaMemcpyAsync(copy, data, count * sizeof(float), cudaMemcpyHostToDevice, stream_),

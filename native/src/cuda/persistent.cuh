@@ -16,6 +16,7 @@
 #include "cuda/lane.cuh"
 #include "cuda/operands.cuh"
 #include "cuda/persistent.hpp"
+#include "cuda/scan.cuh"
 
 namespace gatefuse::cuda {
 
@@ -52,9 +53,12 @@ class PersistentLayer {
  public:
   using Op = Operands<P>;
   using Storage = typename P::Storage;
-  static constexpr int kBlocks = count_blocks<Cell>(false);
+  static constexpr int kPlain = count_blocks<Cell>(false);
+  static constexpr int kScans = count_blocks<Cell>(true);
+  static constexpr int kBlocks = kPlain + kScans;
   static constexpr int kFragments = (kBlocks + 1) / 2;  // of a group
-  static constexpr int kRegisterSteps = register_steps(kExchange, P::kId);
+  static constexpr InstanceLimits kLimits = limits_of(kExchange, P::kId, kPlain, kScans);
+  static constexpr int kRegisterSteps = kLimits.register_steps;
 
   GF_DEVICE explicit PersistentLayer(const PersistentArguments& arguments)
       : a_(arguments),
@@ -63,6 +67,10 @@ class PersistentLayer {
     sums_ = shared_.template take<float>(one_task() ? 1 : a_.shape.tasks() * kTaskSums);
     weights_ = shared_.template take<Fragment>(
         a_.shape.warps * a_.shape.shared_steps * kFragments * 32 + 1);
+    if constexpr (kScans > 0) {
+      slots_ = shared_.template take<float>(kScans * kSliceRows * a_.slots);
+      gates_ = shared_.template take<float>(kScans * kSliceRows * 2 * a_.hidden);
+    }
   }
 
   GF_DEVICE void run() {
@@ -99,21 +107,37 @@ class PersistentLayer {
     const int left = a_.shape.tasks() - task(0);
     return left < a_.shape.warp_tasks ? left : a_.shape.warp_tasks;
   }
-  GF_DEVICE int steps_of(int chunk) const {
-    const int left = a_.shape.k_steps - chunk * kChunkSteps;
-    return left < kChunkSteps ? left : kChunkSteps;
+  // The k steps of a warp's task; 0 for one that it has not.
+  GF_DEVICE int steps_of(int i) const {
+    if (i >= tasks_of_warp()) return 0;
+    const int left = a_.shape.k_steps - task(i) % a_.shape.chunks * a_.shape.chunk_steps;
+    return left < a_.shape.chunk_steps ? left : a_.shape.chunk_steps;
+  }
+  // The first k step of a warp's task whose weights are not in registers: these hold what fits of
+  // the first task, then of the second.
+  GF_DEVICE int first_shared_step(int i) const {
+    if (i >= kLimits.register_tasks) return 0;
+    const int before = i == 0 ? 0 : steps_of(0);
+    const int left = kRegisterSteps > before ? kRegisterSteps - before : 0;
+    return left < steps_of(i) ? left : steps_of(i);
   }
 
-  // The row of a unit's block in the packed matrix at a step of the sum; null where there is none.
+  // The row of a unit's block in a packed matrix; -1 where there is none. Behind the plain blocks
+  // come the scans, whose slot k is a block of unit k.
+  GF_DEVICE int64_t packed_row(int32_t unit, int block) const {
+    if (block < kPlain) return unit < a_.hidden ? int64_t{unit} * kPlain + block : -1;
+    if (block >= kBlocks || unit >= a_.slots) return -1;
+    return int64_t{a_.hidden} * kPlain + int64_t{block - kPlain} * a_.slots + unit;
+  }
   GF_DEVICE const Storage* weight(int32_t unit, int block, int k_step) const {
-    if (unit >= a_.hidden || block >= kBlocks) return nullptr;
-    const int64_t row = int64_t{unit} * kBlocks + block;
+    const int64_t row = packed_row(unit, block);
+    if (row < 0) return nullptr;
     return static_cast<const Storage*>(a_.recurrent.weight) + row * a_.recurrent.stride +
            k_step * Op::kStep;
   }
   GF_DEVICE Fragment load_fragment(int task, int step, int fragment) const {
     const int group = task / a_.shape.chunks;
-    const int k_step = task % a_.shape.chunks * kChunkSteps + step;
+    const int k_step = task % a_.shape.chunks * a_.shape.chunk_steps + step;
     const int32_t unit = (role_.rank * a_.shape.groups + group) * kGroupUnits + role_.g;
     return Op::load(weight(unit, 2 * fragment, k_step), weight(unit, 2 * fragment + 1, k_step),
                     role_.t);
@@ -123,21 +147,21 @@ class PersistentLayer {
     return weights_[index * 32 + role_.lane];
   }
 
-  // The first steps of the first task stay in registers, all others in shared memory, each lane's
-  // own.
+  // What is not in registers lies in shared memory, each lane's own.
   GF_DEVICE void load_weights() {
 #pragma unroll
-    for (int step = 0; step < kRegisterSteps; ++step) {
+    for (int r = 0; r < kRegisterSteps; ++r) {
+      const int i = r < steps_of(0) ? 0 : 1;
+      const int step = i == 0 ? r : r - steps_of(0);
 #pragma unroll
       for (int f = 0; f < kFragments; ++f) {
-        const bool there = tasks_of_warp() > 0 && step < steps_of(task(0) % a_.shape.chunks);
-        registers_[step][f] = there ? load_fragment(task(0), step, f) : Fragment{};
+        const bool there = i < kLimits.register_tasks && step < steps_of(i);
+        registers_[r][f] = there ? load_fragment(task(i), step, f) : Fragment{};
       }
     }
     int at = 0;
     for (int i = 0; i < tasks_of_warp(); ++i) {
-      const int steps = steps_of(task(i) % a_.shape.chunks);
-      for (int step = i == 0 ? kRegisterSteps : 0; step < steps; ++step, ++at) {
+      for (int step = first_shared_step(i); step < steps_of(i); ++step, ++at) {
 #pragma unroll
         for (int f = 0; f < kFragments; ++f) {
           shared_fragment(at, f) = load_fragment(task(i), step, f);
@@ -146,8 +170,8 @@ class PersistentLayer {
     }
 #pragma unroll
     for (int b = 0; b < kBlocks; ++b) {
-      const bool own = role_.pointwise && role_.unit < a_.hidden;
-      bias_[b] = own ? a_.recurrent.bias[int64_t{role_.unit} * kBlocks + b] : 0.0f;
+      const int64_t row = role_.pointwise ? packed_row(role_.unit, b) : -1;
+      bias_[b] = row >= 0 ? a_.recurrent.bias[row] : 0.0f;
     }
   }
 
@@ -180,9 +204,15 @@ class PersistentLayer {
     for (int j = 0; j < 2; ++j) {
       const bool runs = own(j) && s < role_.length[j];
       const int64_t row = int64_t{s - a_.pass.first} * a_.pass.sequences.batch + role_.row[j];
-      const float* x = a_.x + row * a_.x_stride + int64_t{role_.unit} * kBlocks;
+      const float* x = a_.x + row * a_.x_stride;
 #pragma unroll
-      for (int b = 0; b < kBlocks; ++b) next_x_[j][b] = runs ? x[b] : 0.0f;
+      for (int b = 0; b < kPlain; ++b) {
+        next_x_[j][b] = runs ? x[int64_t{role_.unit} * kPlain + b] : 0.0f;
+      }
+#pragma unroll
+      for (int b = kPlain; b < kBlocks; ++b) {
+        next_x_[j][b] = runs && role_.unit < a_.slots ? x[packed_row(role_.unit, b)] : 0.0f;
+      }
     }
   }
 
@@ -199,6 +229,7 @@ class PersistentLayer {
     const int32_t i = s - a_.pass.first;
     const Storage* tile = exchange_.await(i);
     const GroupSums sums = one_task() ? sum_alone(tile) : sum_together(tile);
+    if constexpr (kScans > 0) run_scans(x, sums);
     if (role_.pointwise) {
 #pragma unroll
       for (int j = 0; j < 2; ++j) pointwise(s, j, x[j], sums);
@@ -207,52 +238,79 @@ class PersistentLayer {
     if (role_.pointwise) write_output(s);
   }
 
-  // The sums of task i over its chunk of k. `at` counts the steps whose weights are shared.
-  GF_DEVICE GroupSums sum_task(const Storage* tile, int i, int& at) const {
-    typename Op::Sum sums[kFragments] = {};
-    const int chunk = task(i) % a_.shape.chunks;
-    const int steps = steps_of(chunk);
-    const Storage* from = tile + chunk * kChunkSteps * Op::kStep;
-    const auto multiply = [&](int step, auto fragment) {
-      const auto columns =
-          Op::columns(from + step * Op::kStep, a_.shape.tile_stride, role_.g, role_.t);
+  struct TaskSums {
+    typename Op::Sum f[kFragments];
+  };
+
+  // Where the tile of h begins for a warp's task.
+  GF_DEVICE const Storage* tile_of(const Storage* tile, int i) const {
+    return tile + task(i) % a_.shape.chunks * a_.shape.chunk_steps * Op::kStep;
+  }
+  // Adds a k step. weights(f): its fragment f.
+  template <class Weights>
+  GF_DEVICE void multiply(TaskSums& sums, const Storage* tile, int step, Weights weights) const {
+    const auto columns =
+        Op::columns(tile + step * Op::kStep, a_.shape.tile_stride, role_.g, role_.t);
 #pragma unroll
-      for (int f = 0; f < kFragments; ++f) Op::multiply(sums[f], fragment(f), columns);
-    };
-    int step = 0;
-    if (i == 0) {
+    for (int f = 0; f < kFragments; ++f) Op::multiply(sums.f[f], weights(f), columns);
+  }
+
+  // The part of the first two tasks whose weights are in registers.
+  GF_DEVICE void sum_registers(const Storage* tile, TaskSums& first, TaskSums& second) const {
+    const int first_steps = steps_of(0);
+    [[maybe_unused]] const int second_steps = steps_of(1);
 #pragma unroll
-      for (int r = 0; r < kRegisterSteps; ++r) {
-        if (r < steps) multiply(r, [&](int f) { return registers_[r][f]; });
+    for (int r = 0; r < kRegisterSteps; ++r) {
+      const auto weights = [&](int f) { return registers_[r][f]; };
+      if (r < first_steps) {
+        multiply(first, tile_of(tile, 0), r, weights);
+      } else if constexpr (kLimits.register_tasks > 1) {
+        if (r - first_steps < second_steps) {
+          multiply(second, tile_of(tile, 1), r - first_steps, weights);
+        }
       }
-      step = kRegisterSteps;
     }
-    for (; step < steps; ++step, ++at) {
-      multiply(step, [&](int f) { return shared_fragment(at, f); });
+  }
+  // The rest of task i. `at` counts the steps whose weights are shared.
+  GF_DEVICE GroupSums sum_rest(const Storage* tile, int i, TaskSums& sums, int& at) const {
+    for (int step = first_shared_step(i); step < steps_of(i); ++step, ++at) {
+      multiply(sums, tile_of(tile, i), step, [&](int f) { return shared_fragment(at, f); });
     }
     GroupSums result;
 #pragma unroll
-    for (int f = 0; f < kFragments; ++f) Op::finish(sums[f], role_.t, result.r[f]);
+    for (int f = 0; f < kFragments; ++f) Op::finish(sums.f[f], role_.t, result.r[f]);
     return result;
   }
 
   // One chunk: a warp's task is its own group.
   GF_DEVICE GroupSums sum_alone(const Storage* tile) const {
+    TaskSums first = {};
+    TaskSums none = {};
     int at = 0;
-    return sum_task(tile, 0, at);
+    sum_registers(tile, first, none);
+    return sum_rest(tile, 0, first, at);
+  }
+
+  GF_DEVICE void hand_in(int i, const GroupSums& sums) const {
+    float* to = sums_ + task(i) * kTaskSums;
+#pragma unroll
+    for (int f = 0; f < kFragments; ++f) {
+#pragma unroll
+      for (int r = 0; r < 4; ++r) to[(f * 4 + r) * 32 + role_.lane] = sums.r[f][r];
+    }
   }
 
   // Several chunks: all warps of the block share the tasks, and the groups' warps add them up.
   GF_DEVICE GroupSums sum_together(const Storage* tile) const {
+    TaskSums first = {};
+    TaskSums second = {};
     int at = 0;
-    for (int i = 0; i < tasks_of_warp(); ++i) {
-      const GroupSums sums = sum_task(tile, i, at);
-      float* to = sums_ + task(i) * kTaskSums;
-#pragma unroll
-      for (int f = 0; f < kFragments; ++f) {
-#pragma unroll
-        for (int r = 0; r < 4; ++r) to[(f * 4 + r) * 32 + role_.lane] = sums.r[f][r];
-      }
+    sum_registers(tile, first, second);
+    if (tasks_of_warp() > 0) hand_in(0, sum_rest(tile, 0, first, at));
+    if (tasks_of_warp() > 1) hand_in(1, sum_rest(tile, 1, second, at));
+    for (int i = 2; i < tasks_of_warp(); ++i) {
+      TaskSums sums = {};
+      hand_in(i, sum_rest(tile, i, sums, at));
     }
     __syncthreads();
     GroupSums total = {};
@@ -268,21 +326,58 @@ class PersistentLayer {
     return total;
   }
 
+  GF_DEVICE float* slots_of(int scan, int row) const {
+    return slots_ + (scan * kSliceRows + row) * a_.slots;
+  }
+  GF_DEVICE float* gates_of(int scan, int row) const {
+    return gates_ + (scan * kSliceRows + row) * 2 * a_.hidden;
+  }
+
+  // All threads hand in the slots that they have, then each warp makes the gates of some rows.
+  GF_DEVICE void run_scans(const float (&x)[2][kBlocks], const GroupSums& sums) {
+#pragma unroll
+    for (int scan = 0; scan < kScans; ++scan) {
+      const int b = kPlain + scan;
+#pragma unroll
+      for (int j = 0; j < 2; ++j) {
+        if (!role_.pointwise || role_.unit >= a_.slots) continue;
+        slots_of(scan, 2 * role_.t + j)[role_.unit] =
+            x[j][b] + (bias_[b] + sums.r[b / 2][b % 2 * 2 + j]);
+      }
+    }
+    __syncthreads();
+    for (int item = role_.warp; item < kScans * kSliceRows; item += a_.shape.warps) {
+      const int scan = item / kSliceRows;
+      const int row = item % kSliceRows;
+      const float* slots = slots_of(scan, row);
+      float* gate = gates_of(scan, row);
+      scan_row(
+          role_.lane, a_.slots, a_.chunk, [&](int32_t k) { return slots[k]; }, gate,
+          gate + a_.hidden);
+    }
+    __syncthreads();
+  }
+
   // The cell's mathematics for the lane's unit in its row j.
   GF_DEVICE void pointwise(int32_t s, int j, const float (&x)[kBlocks], const GroupSums& sums) {
     if (!own(j) || s >= role_.length[j]) return;
-    Lane inputs[kBlocks];
-    Lane recurrent[kBlocks];
+    Lane inputs[kPlain];
+    Lane recurrent[kPlain];
 #pragma unroll
-    for (int b = 0; b < kBlocks; ++b) {
+    for (int b = 0; b < kPlain; ++b) {
       inputs[b] = {x[b]};
       recurrent[b] = {bias_[b] + sums.r[b / 2][b % 2 * 2 + j]};
+    }
+    Gate<Lane> gates[kScans + 1];
+#pragma unroll
+    for (int scan = 0; scan < kScans; ++scan) {
+      const float* gate = gates_of(scan, 2 * role_.t + j) + role_.unit;
+      gates[scan] = {{gate[0]}, {gate[a_.hidden]}};
     }
     Lane h = {h_[j]};
     Lane c = h;
     if constexpr (Cell::kCellState) c = {c_[j]};
-    Cell::forward(PreActivations<Lane>{inputs, recurrent}, static_cast<const Gate<Lane>*>(nullptr),
-                  c, h);
+    Cell::forward(PreActivations<Lane>{inputs, recurrent}, gates, c, h);
     if constexpr (Cell::kCellState) c_[j] = c.v;
     h_[j] = h.v;
   }
@@ -303,9 +398,11 @@ class PersistentLayer {
   ptx::SharedMemory shared_;
   Role role_;
   ExchangeOf<P, kExchange> exchange_;
-  float* sums_;        // [tasks][kTaskSums]
-  Fragment* weights_;  // [warps][shared steps][fragments][32]
-  Fragment registers_[kRegisterSteps][kFragments];
+  float* sums_;             // [tasks][kTaskSums]
+  Fragment* weights_;       // [warps][shared steps][fragments][32]
+  float* slots_ = nullptr;  // [scans][kSliceRows][slots] pre-activations
+  float* gates_ = nullptr;  // [scans][kSliceRows][2][H] gates and complements
+  Fragment registers_[kRegisterSteps > 0 ? kRegisterSteps : 1][kFragments];
   float bias_[kBlocks];
   float h_[2] = {};
   float c_[2] = {};
@@ -313,11 +410,9 @@ class PersistentLayer {
 };
 
 template <class Cell, class P, Exchange kExchange>
-__global__ void __launch_bounds__(most_warps(kExchange) * 32, 1)
+__global__ void __launch_bounds__(PersistentLayer<Cell, P, kExchange>::kLimits.most_warps * 32, 1)
     persistent_kernel(const __grid_constant__ PersistentArguments arguments) {
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 900
-  if constexpr (kExchange == Exchange::kCluster) return;  // never launched there
-#endif
+  if constexpr (kExchange == Exchange::kCluster && !ptx::kClusters) return;  // never launched there
   PersistentLayer<Cell, P, kExchange> layer(arguments);
   layer.run();
 }
@@ -326,7 +421,8 @@ __global__ void __launch_bounds__(most_warps(kExchange) * 32, 1)
 template <class Cell, Exchange kExchange>
 PersistentKernel kernel_of(int32_t precision) {
   PersistentKernel kernel = nullptr;
-  if constexpr (!Cell::kResetBefore && count_blocks<Cell>(true) == 0) {
+  if constexpr (!Cell::kResetBefore &&
+                (kExchange == Exchange::kBlock || count_blocks<Cell>(true) == 0)) {
     with_precision(precision,
                    [&](auto p) { kernel = persistent_kernel<Cell, decltype(p), kExchange>; });
   }

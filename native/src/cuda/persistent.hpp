@@ -13,9 +13,10 @@ namespace gatefuse::cuda {
 constexpr int kSliceRows = 8;
 // Units whose pre-activations one warp makes together.
 constexpr int kGroupUnits = 8;
-// A sum over k is made of sums over chunks of so many steps of the matrix instruction, added up in
-// their order. So its bits do not depend on which warps share the work.
-constexpr int kChunkSteps = 16;
+// A sum over k is made of sums over chunks of at most so many steps of the matrix instruction,
+// added up in their order. A chunk's size depends on H and the precision alone, so the bits do not
+// depend on which warps and blocks share the work.
+constexpr int kMostChunkSteps = 16;
 
 // How the work on a slice is cut. A task is one group of units and one chunk of k.
 struct PersistentShape {
@@ -23,6 +24,7 @@ struct PersistentShape {
   int32_t groups = 0;        // a block's
   int32_t k_steps = 0;       // of the whole sum
   int32_t chunks = 0;        // of the whole sum
+  int32_t chunk_steps = 0;   // of a chunk; the last one may have fewer
   int32_t warps = 0;         // a block's
   int32_t warp_tasks = 0;    // a warp's, at most
   int32_t shared_steps = 0;  // k steps of a warp whose weights lie in shared memory
@@ -41,7 +43,9 @@ struct PersistentArguments {
   int32_t hidden;
   int32_t rows;         // those that run at the first step
   int32_t first_slice;  // of this launch
-  const float* x;       // [steps, B, x_stride] projections of the input
+  int32_t slots;        // H / chunk
+  int32_t chunk;
+  const float* x;  // [steps, B, x_stride] projections of the input
   int64_t x_stride;
   float* h;                       // [B, H] by place: before the first step and after the last
   float* c;                       // the same; null without a cell state
@@ -55,19 +59,30 @@ struct PersistentArguments {
 
 enum class Exchange { kBlock, kCluster, kGrid };
 
-// A kernel for a cell without scans and without reset before, else null. Instances of one exchange
-// are compiled in one unit.
+// The kernel for a cell, null where there is none: a cell that resets before its product has none,
+// and one with scans only in a single block. Instances of one exchange are compiled in one unit.
 using PersistentKernel = void (*)(PersistentArguments);
 PersistentKernel block_kernel(int32_t cell, int32_t precision);
 PersistentKernel cluster_kernel(int32_t cell, int32_t precision);
 PersistentKernel grid_kernel(int32_t cell, int32_t precision);
 
-// The most warps of a block, and the k steps of a warp whose weights stay in registers: together
-// they are what a multiprocessor's registers hold. Without a matrix instruction the sums take more.
-constexpr int most_warps(Exchange exchange) { return exchange == Exchange::kBlock ? 16 : 8; }
-constexpr int register_steps(Exchange exchange, int precision) {
-  if (exchange != Exchange::kBlock) return 16;
-  return precision == GF_FLOAT32 ? 4 : 6;
+// What an instance of the kernel takes of a multiprocessor: the most warps of a block, the k steps
+// of a warp whose weights stay in registers, and of how many of its tasks they may be. Without a
+// matrix instruction the sums take more registers, and gates from scans too.
+struct InstanceLimits {
+  int most_warps;
+  int register_steps;
+  int register_tasks;
+};
+constexpr InstanceLimits limits_of(Exchange exchange, int precision, int plain_blocks, int scans) {
+  const bool wide = plain_blocks + scans > 4;
+  if (precision == GF_FLOAT32) {
+    if (exchange != Exchange::kBlock) return {8, 16, 1};
+    return wide ? InstanceLimits{8, 0, 1} : InstanceLimits{16, 4, 1};
+  }
+  if (exchange != Exchange::kBlock) return {8, 20, 2};
+  if (scans > 0) return {16, wide ? 2 : 4, 1};
+  return {16, 6, 1};
 }
 
 }  // namespace gatefuse::cuda

@@ -48,6 +48,13 @@
 
 namespace gatefuse::ptx {
 
+// Whether the device that this is compiled for has clusters. The emulation may have any device.
+#if defined(__CUDA_ARCH__)
+constexpr bool kClusters = __CUDA_ARCH__ >= 900;
+#else
+constexpr bool kClusters = true;
+#endif
+
 // ---------------------------------------------------------------- dynamic shared memory
 
 // What one array takes of the dynamic shared memory. The sum over all arrays, in this unit, is what
@@ -299,11 +306,9 @@ GF_DEVICE uint32_t movmatrix_trans(uint32_t value GF_AND_WHERE) {
 GF_DEVICE void cp_async16(void* shared, const void* global GF_AND_WHERE) {
 #if !defined(__CUDACC__)
   emulation::check_async_copy(shared, global, where);
-  if (emulation::async_copy_is_early()) {
-    emulation::copy16(shared, global);
-  } else {
-    emulation::queue_async_copy(shared, global, where);
-  }
+  const bool early = emulation::async_copy_is_early();
+  if (early) emulation::copy16(shared, global);
+  emulation::queue_async_copy(shared, global, early, where);
 #elif GF_PTX_ARCH >= 800
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(detail::shared_address(shared)),
                "l"(global)

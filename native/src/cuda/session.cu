@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 
 #include "cuda/alternating.hpp"
@@ -20,8 +21,14 @@ constexpr int64_t kHeadRows = 4096;
 constexpr unsigned long long kNothingWrong = ~0ull;
 // The place of a wrong token, of a wrong target, and a step that was waited for in vain.
 enum { kWrongToken, kWrongTarget, kTimedOut, kReports };
-// A step takes microseconds. Something else may hold the device for a while, but not that long.
-constexpr uint64_t kPatience = 10'000'000'000;
+
+// How many nanoseconds blocks wait for one another. A step takes microseconds; something else may
+// hold the device for a while, but not ten seconds. GATEFUSE_CUDA_PATIENCE_NS (environment) is for
+// tests.
+uint64_t patience() {
+  const char* text = std::getenv("GATEFUSE_CUDA_PATIENCE_NS");
+  return text == nullptr ? 10'000'000'000 : std::strtoull(text, nullptr, 10);
+}
 
 int32_t checked_tier(int32_t tier) {
   in_range("tier", tier, GF_TIER_AUTO, GF_TIER_GRID);
@@ -30,7 +37,12 @@ int32_t checked_tier(int32_t tier) {
 
 bool is_capturing(cudaStream_t stream) {
   cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
-  check(cudaStreamIsCapturing(stream, &status), "stream");
+  const cudaError_t error = cudaStreamIsCapturing(stream, &status);
+  if (error == cudaErrorInvalidResourceHandle || error == cudaErrorInvalidValue) {
+    cudaGetLastError();
+    wrong("stream", "a CUDA stream that exists", "another handle");
+  }
+  check(error, "stream");
   return status != cudaStreamCaptureStatusNone;
 }
 
@@ -47,7 +59,8 @@ Session::Session(const Model& model, const gf_session_options& options)
     : model_(model),
       spec_(model.spec()),
       tier_(choose_tier(spec_, model.precision(), model.device(), checked_tier(options.tier),
-                        std::max(1, options.max_batch))) {
+                        std::max(1, options.max_batch))),
+      patience_(patience()) {
   in_range("max_steps", options.max_steps, 1, INT32_MAX);
   in_range("max_batch", options.max_batch, 1, INT32_MAX);
   model_.finish();
@@ -89,7 +102,7 @@ Session::Session(const Model& model, const gf_session_options& options)
   } else if (!tier_.persistent()) {
     recurrent_ = take("session products", max_batch_, rows);
   }
-  if (const int scans = spec_.cell->scans()) {
+  if (const int scans = tier_.persistent() ? 0 : spec_.cell->scans()) {
     gates_ = take("session scan", max_batch_, 2 * scans, spec_.hidden);
   }
   if (spec_.cell->reset_before) {
@@ -105,6 +118,7 @@ Session::Session(const Model& model, const gf_session_options& options)
   }
   order_ = take_integers("session order", 3, max_batch_);
   wrong_ = arena_.take<unsigned long long>(own_stream_, "session reports", kReports);
+  forget_failures();
   rows_.resize(3 * max_batch_);
   batch_.use(rows_.data(), rows_.data() + max_batch_, rows_.data() + 2 * max_batch_);
   check(cudaStreamSynchronize(own_stream_), "session");
@@ -190,6 +204,23 @@ void Session::forward(const gf_io& io) {
     }
   }
   begin(io);
+  try {
+    issue(io);
+  } catch (...) {
+    // Of a call that fails nothing is left on its way: the caller may take its buffers away.
+    if (!capturing_) cudaStreamSynchronize(stream_);
+    cudaGetLastError();
+    throw;
+  }
+  if (io.completion == GF_ON_RETURN) {
+    check(cudaStreamSynchronize(stream_), "forward");
+    tell_failure();
+  }
+}
+
+// Puts a call's work on its stream.
+void Session::issue(const gf_io& io) {
+  order_rows();
   copy_in(io);
   check_integers(io);
   clear_tails();
@@ -198,11 +229,9 @@ void Session::forward(const gf_io& io) {
   if (spec_.outputs > 0) run_head();
   store_states();
   copy_out(io);
-  report();
-  if (io.completion == GF_ON_RETURN) {
-    check(cudaStreamSynchronize(stream_), "forward");
-    tell_failure();
-  }
+  copy("reports", report_.get(), wrong_, kReports, cudaMemcpyDeviceToHost);
+  // An event that was recorded in a capture cannot be waited for outside.
+  if (!capturing_) check(cudaEventRecord(done_, stream_), "stream");
 }
 
 void Session::synchronize() {
@@ -213,22 +242,27 @@ void Session::synchronize() {
 void Session::begin(const gf_io& io) {
   stream_ = io.stream == nullptr ? static_cast<cudaStream_t>(own_stream_)
                                  : static_cast<cudaStream_t>(io.stream);
-  const bool capturing = is_capturing(stream_);
-  if (capturing && io.completion == GF_ON_RETURN) {
+  capturing_ = is_capturing(stream_);
+  if (capturing_ && io.completion == GF_ON_RETURN) {
     wrong("completion", "GF_ON_STREAM while the stream is being captured", "GF_ON_RETURN");
   }
   // Calls of a session follow one another. Within a graph that is the graph's to see to.
-  if (!capturing && last_stream_ != nullptr && last_stream_ != stream_) {
+  if (!capturing_) {
+    if (has_failure()) synchronize();
+    // Also where the handle is that of the last call: it may belong to another stream by now.
     check(cudaStreamWaitEvent(stream_, done_, 0), "stream");
   }
-  if (!capturing) last_stream_ = stream_;
   sequences_ = {io.steps, io.batch, io.layout == GF_BATCH_MAJOR, nullptr, nullptr, nullptr};
   if (batch_.ragged()) {
     sequences_.order = order_;
     sequences_.lengths = order_ + max_batch_;
     sequences_.given = order_ + 2 * max_batch_;
-    write_order(batch_, order_, order_ + max_batch_, order_ + 2 * max_batch_, stream_);
   }
+}
+
+void Session::order_rows() {
+  if (!batch_.ragged()) return;
+  write_order(batch_, order_, order_ + max_batch_, order_ + 2 * max_batch_, stream_);
 }
 
 template <class T>
@@ -292,7 +326,6 @@ void Session::clear_tails() {
 
 // Those in device memory; what is wrong with them is told once the call is complete.
 void Session::check_integers(const gf_io& io) {
-  check(cudaMemsetAsync(wrong_, 0xff, kReports * sizeof *wrong_, stream_), "reports");
   if (io.memory == GF_MEMORY_HOST) return;
   if (io.tokens != nullptr) {
     check_range(sequences_, io.tokens, static_cast<int32_t>(spec_.vocabulary), wrong_ + kWrongToken,
@@ -316,22 +349,37 @@ void Session::store_states() {
   if (tensors_.cn != nullptr) store_state(state, c_, tensors_.cn, stream_);
 }
 
-void Session::report() {
-  copy("reports", report_.get(), wrong_, kReports, cudaMemcpyDeviceToHost);
-  check(cudaEventRecord(done_, stream_), "stream");
+// ---- Failures -----------------------------------------------------------------------------------
+//
+// What goes wrong on the device stays in wrong_, which every call copies to report_ at its end,
+// until it has been told: so nothing is lost, however many calls follow before anyone looks.
+
+// Whether a call that is complete has reported a failure. Others may be on their way.
+bool Session::has_failure() const {
+  for (int i = 0; i < kReports; ++i) {
+    if (__atomic_load_n(&report_[i], __ATOMIC_RELAXED) != kNothingWrong) return true;
+  }
+  return false;
 }
 
+void Session::forget_failures() {
+  std::fill_n(report_.get(), kReports, kNothingWrong);
+  check(cudaMemsetAsync(wrong_, 0xff, kReports * sizeof *wrong_, own_stream_), "reports");
+  check(cudaStreamSynchronize(own_stream_), "reports");
+}
+
+// Tells it once, when all calls are complete.
 void Session::tell_failure() {
+  if (!has_failure()) return;
   unsigned long long values[kReports];
-  for (int i = 0; i < kReports; ++i) {
-    values[i] = report_[i];
-    report_[i] = kNothingWrong;
-  }
+  std::copy_n(report_.get(), kReports, values);
+  forget_failures();
   if (values[kTimedOut] != kNothingWrong) {
-    throw Error(GF_BACKEND_FAILED,
-                "forward: blocks waited more than %llu s for one another at step %llu; the outputs "
-                "are not valid",
-                static_cast<unsigned long long>(kPatience / 1'000'000'000), values[kTimedOut]);
+    throw Error(
+        GF_BACKEND_FAILED,
+        "forward: blocks waited more than %g s for one another at step %llu; the outputs are "
+        "not valid",
+        1e-9 * static_cast<double>(patience_), values[kTimedOut]);
   }
   const auto tell = [](const char* name, int64_t count, unsigned long long place) {
     if (place == kNothingWrong) return;
@@ -466,6 +514,8 @@ void Session::run_persistent(int64_t layer, int64_t direction, const Pass& pass)
   arguments.recurrent = weights.recurrent;
   arguments.hidden = static_cast<int32_t>(spec_.hidden);
   arguments.rows = batch_.active(pass.first, batch_.size());
+  arguments.slots = static_cast<int32_t>(spec_.hidden / spec_.chunk);
+  arguments.chunk = static_cast<int32_t>(spec_.chunk);
   arguments.x = projected_;
   arguments.x_stride = weights.input.outputs;
   arguments.h = hidden(slot);
@@ -475,7 +525,7 @@ void Session::run_persistent(int64_t layer, int64_t direction, const Pass& pass)
   arguments.exchange = exchange_;
   arguments.arrived = arrived_;
   arguments.timed_out = wrong_ + kTimedOut;
-  arguments.patience = kPatience;
+  arguments.patience = patience_;
   const int32_t slices = (arguments.rows + kSliceRows - 1) / kSliceRows;
   if (arrived_ != nullptr) {
     check(cudaMemsetAsync(arrived_, 0, slices * sizeof *arrived_, stream_), "exchange");

@@ -62,6 +62,8 @@ class Session {
   void check_memory(const gf_io& io) const;
   void check_pointer(const char* name, const void* pointer, const gf_io& io) const;
   void begin(const gf_io& io);
+  void issue(const gf_io& io);
+  void order_rows();
   void copy_in(const gf_io& io);
   void copy_out(const gf_io& io);
   void clear_tails();
@@ -75,7 +77,8 @@ class Session {
   void run_persistent(int64_t layer, int64_t direction, const Pass& pass);
   void run_head();
   void head_chunk(int64_t first, int32_t count);
-  void report();
+  bool has_failure() const;
+  void forget_failures();
   void tell_failure();
 
   Rows input_rows(int64_t layer, const Pass& pass) const;
@@ -89,6 +92,7 @@ class Session {
   const Model& model_;
   const Spec& spec_;
   Tier tier_;
+  uint64_t patience_;
   int64_t max_steps_, max_batch_;
   int64_t chunk_rows_;
   Stream own_stream_;
@@ -115,7 +119,7 @@ class Session {
 
   // Of the call that is being put on its stream.
   cudaStream_t stream_ = nullptr;
-  cudaStream_t last_stream_ = nullptr;
+  bool capturing_ = false;
   Tensors tensors_ = {};
   Sequences sequences_ = {};
 };

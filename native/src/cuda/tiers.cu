@@ -31,9 +31,14 @@ struct OperandFacts {
   }
 };
 
+// Of a group of units: two blocks each.
+int32_t fragments_of(const Spec& spec) {
+  return (static_cast<int32_t>(spec.cell->blocks.size()) + 1) / 2;
+}
+
 // As the kernel takes them: see PersistentLayer and ExchangeOf.
-int32_t shared_bytes_of(const PersistentShape& shape, Exchange exchange, int32_t fragments,
-                        int32_t operand_bytes) {
+int32_t shared_bytes_of(const PersistentShape& shape, const Spec& spec, Exchange exchange,
+                        int32_t fragments, int32_t operand_bytes) {
   size_t bytes = 2 * ptx::shared_bytes(size_t{kSliceRows} * shape.tile_stride * operand_bytes);
   if (exchange == Exchange::kCluster) {
     bytes += ptx::shared_bytes(2 * sizeof(uint64_t));
@@ -43,29 +48,55 @@ int32_t shared_bytes_of(const PersistentShape& shape, Exchange exchange, int32_t
   bytes += ptx::shared_bytes(sums * sizeof(float));
   const size_t weights = size_t{32} * shape.warps * shape.shared_steps * fragments + 1;
   bytes += ptx::shared_bytes(weights * sizeof(Fragment));
+  if (const size_t scan_rows = static_cast<size_t>(spec.cell->scans()) * kSliceRows) {
+    bytes += ptx::shared_bytes(scan_rows * (spec.hidden / spec.chunk) * sizeof(float));
+    bytes += ptx::shared_bytes(scan_rows * 2 * spec.hidden * sizeof(float));
+  }
   return static_cast<int32_t>(std::min<size_t>(bytes, INT32_MAX));
+}
+
+// The chunk that spreads the work of a cluster of 16 blocks most evenly over their warps. Not of
+// the blocks that there are: the bits shall not depend on them.
+int32_t chunk_steps_of(int64_t hidden, int32_t k_steps) {
+  constexpr int kBlocks = 16;
+  constexpr int kLeastChunkSteps = 10;
+  const int32_t groups = divide_up(divide_up(hidden, kGroupUnits), kBlocks);
+  const int32_t warps = limits_of(Exchange::kCluster, GF_FLOAT32, 0, 0).most_warps;
+  int32_t best = kMostChunkSteps;
+  int32_t best_steps = INT32_MAX;
+  if (k_steps <= kMostChunkSteps) return best;
+  for (int32_t chunk = kMostChunkSteps; chunk >= kLeastChunkSteps; --chunk) {
+    const int32_t steps = divide_up(groups * divide_up(k_steps, chunk), warps) * chunk;
+    if (steps < best_steps) best = chunk;
+    best_steps = std::min(best_steps, steps);
+  }
+  return best;
 }
 
 // The shape of a slice over so many blocks; warps = 0 where a block cannot hold its groups.
 PersistentShape shape_of(const Spec& spec, int32_t precision, Exchange exchange, int32_t blocks) {
   const OperandFacts operands = OperandFacts::of(precision);
-  const int32_t fragments = (spec.cell->plain_blocks() + 1) / 2;
+  const int32_t fragments = fragments_of(spec);
   PersistentShape shape;
   shape.blocks = blocks;
   shape.groups = divide_up(divide_up(spec.hidden, kGroupUnits), blocks);
   shape.k_steps = divide_up(spec.hidden, operands.step);
-  shape.chunks = divide_up(shape.k_steps, kChunkSteps);
-  const int32_t most = most_warps(exchange);
+  shape.chunk_steps = std::min(shape.k_steps, chunk_steps_of(spec.hidden, shape.k_steps));
+  shape.chunks = divide_up(shape.k_steps, shape.chunk_steps);
+  const InstanceLimits limits =
+      limits_of(exchange, precision, spec.cell->plain_blocks(), spec.cell->scans());
+  const int32_t most = limits.most_warps;
   if (shape.groups > most) return shape;
   shape.warp_tasks = divide_up(shape.tasks(), most);
   shape.warps = std::max(divide_up(shape.tasks(), shape.warp_tasks), shape.groups);
-  const int32_t steps = std::min(kChunkSteps, shape.k_steps) * shape.warp_tasks;
-  shape.shared_steps = std::max(0, steps - std::min(register_steps(exchange, precision),
-                                                    std::min(kChunkSteps, shape.k_steps)));
+  const int32_t tasks_in_registers = std::min(limits.register_tasks, shape.warp_tasks);
+  const int32_t in_registers =
+      std::min(limits.register_steps, shape.chunk_steps * tasks_in_registers);
+  shape.shared_steps = shape.warp_tasks * shape.chunk_steps - in_registers;
   const int64_t units = int64_t{blocks} * shape.groups * kGroupUnits;
   shape.tile_stride = operands.tile_stride(
       static_cast<int32_t>(std::max(units, int64_t{shape.k_steps} * operands.step)));
-  shape.shared_bytes = shared_bytes_of(shape, exchange, fragments, operands.bytes);
+  shape.shared_bytes = shared_bytes_of(shape, spec, exchange, fragments, operands.bytes);
   return shape;
 }
 
@@ -78,7 +109,7 @@ double step_cycles(const PersistentShape& shape, Exchange exchange, int32_t frag
                    int32_t precision) {
   // A multiprocessor has four schedulers with a matrix unit each.
   const double instruction = precision == GF_FLOAT32 ? 40 : precision == GF_TF32 ? 16 : 8;
-  const double steps = double{1} * shape.warp_tasks * std::min(kChunkSteps, shape.k_steps);
+  const double steps = double{1} * shape.warp_tasks * shape.chunk_steps;
   const double product = divide_up(shape.warps, 4) * steps * fragments * instruction;
   const double shared =
       double{512} * shape.warps * shape.shared_steps * fragments / kSharedBytesPerCycle;
@@ -107,7 +138,7 @@ class Chooser {
       : spec_(spec),
         precision_(precision),
         device_(device),
-        fragments_((spec.cell->plain_blocks() + 1) / 2),
+        fragments_(fragments_of(spec)),
         slices_(divide_up(max_batch, kSliceRows)) {}
 
   // The best of one kind, or the reason why there is none.
@@ -142,7 +173,8 @@ class Chooser {
     Candidate best = make(GF_TIER_GRID, Exchange::kGrid, grid_kernel, reason);
     if (best.tier.kernel == nullptr) return best;
     const int32_t groups = divide_up(spec_.hidden, kGroupUnits);
-    for (int32_t each = 1; each <= most_warps(Exchange::kGrid); ++each) {
+    for (int32_t each = 1; each <= limits_of(Exchange::kGrid, precision_, 0, 0).most_warps;
+         ++each) {
       try_blocks(divide_up(groups, each), &best);
     }
     if (!best.fits()) {

@@ -2,7 +2,7 @@
 
 /** Gated recurrent networks over whole sequences, in one call. */
 module io.github.gatefuse {
-  requires org.bytedeco.javacpp;
+  requires transitive org.bytedeco.javacpp;
   requires org.slf4j;
 
   exports io.github.gatefuse;
@@ -18,6 +18,7 @@ module io.github.gatefuse {
   uses io.github.gatefuse.spi.NativeBundle;
 
   provides io.github.gatefuse.spi.BackendProvider with
-      io.github.gatefuse.internal.NativeBackendProvider,
+      io.github.gatefuse.internal.CpuBackendProvider,
+      io.github.gatefuse.internal.CudaBackendProvider,
       io.github.gatefuse.reference.ReferenceBackendProvider;
 }

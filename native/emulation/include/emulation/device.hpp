@@ -69,7 +69,7 @@ struct AsyncCopy {
 };
 void check_async_copy(const void* shared, const void* global, Where where);
 bool async_copy_is_early();
-void queue_async_copy(void* shared, const void* global, Where where);
+void queue_async_copy(void* shared, const void* global, bool done, Where where);
 void commit_async_copies();
 // The next copy that must be done before at most `groups` groups are left.
 bool next_async_copy(int groups, AsyncCopy* copy);

@@ -4,6 +4,7 @@ package io.github.gatefuse;
 import io.github.gatefuse.GatefuseException.Code;
 import io.github.gatefuse.spi.BackendModel;
 import io.github.gatefuse.spi.BackendProvider;
+import io.github.gatefuse.spi.HostMemory;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.Iterator;
@@ -13,6 +14,7 @@ import java.util.ServiceConfigurationError;
 import java.util.ServiceLoader;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -82,16 +84,32 @@ final class Backends {
 
   /**
    * Makes a model on the backend asked for, or, for {@link Backend#AUTO}, on the best that runs
-   * here.
+   * here and has what is asked for.
    */
-  Choice create(RnnSpec spec, Weights weights, Backend requested) {
-    Backend backend = requested == Backend.AUTO ? automatic() : requested;
+  Choice create(RnnSpec spec, Weights weights, RnnOptions requested) {
+    Backend backend = requested.backend() == Backend.AUTO ? automatic() : requested.backend();
+    RnnOptions options = requested.withBackend(backend);
     if (backend != Backend.AUTO) {
-      return new Choice(backend, explicit(backend).create(spec, weights), List.of());
+      return new Choice(backend, explicit(options).create(spec, weights, options), List.of());
     }
-    Choice choice = best(spec, weights);
+    Choice choice = best(spec, weights, options);
     say(choice);
     return choice;
+  }
+
+  /** Allocates host memory on the backend asked for, or the one that AUTO would take. */
+  HostMemory pinned(Backend requested, int bytes) {
+    Backend backend = requested == Backend.AUTO ? automatic() : requested;
+    return backend == Backend.AUTO ? bestPinned(bytes) : available(backend).pinned(bytes);
+  }
+
+  private HostMemory bestPinned(int bytes) {
+    for (BackendProvider provider : providers) {
+      if (provider.priority() >= 0 && provider.probe().available()) {
+        return provider.pinned(bytes);
+      }
+    }
+    throw new GatefuseException(Code.BACKEND_UNAVAILABLE, "no backend runs here");
   }
 
   private static Backend automatic() {
@@ -106,7 +124,7 @@ final class Backends {
     }
   }
 
-  private BackendProvider explicit(Backend backend) {
+  private BackendProvider available(Backend backend) {
     Optional<BackendProvider> provider = provider(backend);
     DeviceReport report = provider.map(BackendProvider::probe).orElse(missing(backend));
     if (!report.available()) {
@@ -115,22 +133,51 @@ final class Backends {
     return provider.orElseThrow();
   }
 
-  private Choice best(RnnSpec spec, Weights weights) {
-    List<String> refused = new ArrayList<>();
-    if (provider(Backend.CUDA).isEmpty()) {
-      refused.add(sentence(missing(Backend.CUDA)));
+  private BackendProvider explicit(RnnOptions options) {
+    BackendProvider provider = available(options.backend());
+    lack(provider, options)
+        .ifPresent(
+            lack -> {
+              throw new IllegalArgumentException(lack);
+            });
+    return provider;
+  }
+
+  /** What is asked for and an available backend does not have, in one sentence. */
+  private static Optional<String> lack(BackendProvider provider, RnnOptions options) {
+    String on = " on the " + provider.backend().id() + " backend, got ";
+    if (!provider.precisions().contains(options.precision())) {
+      String expected =
+          provider.precisions().stream()
+              .sorted()
+              .map(Precision::id)
+              .collect(Collectors.joining(", "));
+      return Optional.of("precision: expected " + expected + on + options.precision().id());
     }
+    int devices = Math.max(1, provider.probe().devices().size());
+    if (options.device() >= devices) {
+      String expected = devices == 1 ? "0" : "0 to " + (devices - 1);
+      return Optional.of("device: expected " + expected + on + options.device());
+    }
+    return Optional.empty();
+  }
+
+  private Choice best(RnnSpec spec, Weights weights, RnnOptions options) {
+    List<String> refused = new ArrayList<>();
     for (BackendProvider provider : providers) {
       if (provider.priority() < 0) {
         continue;
       }
       DeviceReport report = provider.probe();
-      if (!report.available()) {
-        refused.add(sentence(report));
+      Optional<String> lack =
+          report.available() ? lack(provider, options) : Optional.of(sentence(report));
+      if (lack.isPresent()) {
+        refused.add(lack.get());
         continue;
       }
       try {
-        BackendModel model = provider.create(spec, weights);
+        BackendModel model =
+            provider.create(spec, weights, options.withBackend(provider.backend()));
         return new Choice(provider.backend(), model, List.copyOf(refused));
       } catch (GatefuseException e) {
         if (e.code() != Code.BACKEND_UNAVAILABLE) {
@@ -164,12 +211,8 @@ final class Backends {
   }
 
   private DeviceReport missing(Backend backend) {
-    List<String> there = providers.stream().map(p -> p.backend().id()).toList();
-    String reason =
-        backend == Backend.CUDA
-            ? "this build has no CUDA kernels and no jar with classifier linux-x86_64-gpu; it has "
-            : "this build has no such backend; it has ";
-    return new DeviceReport(backend, false, "", reason + String.join(", ", there));
+    String there = providers.stream().map(p -> p.backend().id()).collect(Collectors.joining(", "));
+    return DeviceReport.missing(backend, "this build has no such backend; it has " + there);
   }
 
   private static String sentence(DeviceReport report) {

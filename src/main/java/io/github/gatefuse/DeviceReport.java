@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.gatefuse;
 
+import java.util.List;
 import java.util.Objects;
 
 /**
@@ -10,22 +11,47 @@ import java.util.Objects;
  *
  * @param backend the backend; never {@link Backend#AUTO}
  * @param available whether it runs here
- * @param device what it runs on, in words; empty if it does not run
+ * @param devices what it can run on, in words, by the number that {@link RnnOptions#device} takes;
+ *     empty if it does not run
  * @param reason why it does not run and what would help, or what is notable about how it runs
  */
-public record DeviceReport(Backend backend, boolean available, String device, String reason) {
+public record DeviceReport(
+    Backend backend, boolean available, List<String> devices, String reason) {
   /**
-   * Checks that nothing is null.
+   * Copies the devices. Nothing is null.
    *
    * @param backend the backend
    * @param available whether it runs
-   * @param device on what
+   * @param devices on what
    * @param reason why or why not
    */
   public DeviceReport {
     Objects.requireNonNull(backend, "backend");
-    Objects.requireNonNull(device, "device");
+    devices = List.copyOf(devices);
     Objects.requireNonNull(reason, "reason");
+  }
+
+  /**
+   * A backend that runs.
+   *
+   * @param backend the backend
+   * @param device its one device, in words
+   * @param reason what is notable about how it runs; may be empty
+   * @return the report
+   */
+  public static DeviceReport on(Backend backend, String device, String reason) {
+    return new DeviceReport(backend, true, List.of(device), reason);
+  }
+
+  /**
+   * A backend that does not run.
+   *
+   * @param backend the backend
+   * @param reason what was found and what is needed
+   * @return the report
+   */
+  public static DeviceReport missing(Backend backend, String reason) {
+    return new DeviceReport(backend, false, List.of(), reason);
   }
 
   /**
@@ -35,7 +61,7 @@ public record DeviceReport(Backend backend, boolean available, String device, St
    */
   @Override
   public String toString() {
-    String state = available ? "available, on " + device : "not available";
+    String state = available ? "available, on " + String.join(" and ", devices) : "not available";
     return backend.id() + ": " + state + (reason.isEmpty() ? "" : "; " + reason);
   }
 }

@@ -10,18 +10,19 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
- * How a session runs. Results have the same bits for the same backend, instruction set and
- * precision.
+ * How a session runs. Results have the same bits for the same backend, instruction set, precision
+ * and tier.
  *
  * <p>Immutable and thread-safe.
  *
  * @param backend what computes; never {@link Backend#AUTO}
  * @param device the processor or GPU in words
- * @param instructionSet such as {@code avx2}; {@code jvm} for the reference
+ * @param instructionSet such as {@code avx2}; {@code jvm} for the reference; empty for CUDA
  * @param precision such as {@code float32}
  * @param threads the most threads that a call uses
  * @param reason why this path and not a faster one, or empty
- * @param details further facts that the backend tells, by name
+ * @param details further facts that the backend tells, by name; of CUDA {@code tier}, {@code
+ *     weights} (where they are while it runs) and others
  */
 public record ExecutionPath(
     Backend backend,
@@ -69,7 +70,10 @@ public record ExecutionPath(
   @Override
   public String toString() {
     StringBuilder line = new StringBuilder(backend.id());
-    line.append(' ').append(instructionSet).append(' ').append(precision);
+    if (!instructionSet.isEmpty()) {
+      line.append(' ').append(instructionSet);
+    }
+    line.append(' ').append(precision);
     line.append(", ").append(threads).append(threads == 1 ? " thread" : " threads");
     if (!device.isEmpty()) {
       line.append(", on ").append(device);

@@ -5,9 +5,11 @@ import io.github.gatefuse.spi.Argument;
 import io.github.gatefuse.spi.BackendCall;
 import java.lang.ref.Reference;
 import java.nio.Buffer;
-import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.nio.IntBuffer;
+import org.bytedeco.javacpp.FloatPointer;
+import org.bytedeco.javacpp.IntPointer;
+import org.bytedeco.javacpp.Pointer;
 
 /**
  * A call of a {@link Session} that is prepared once and run many times, without copies; native
@@ -17,6 +19,8 @@ import java.nio.IntBuffer;
  * ForwardCall call = session.call().input(x).lengths(lengths).state(state).output(y);
  * call.run(steps, batch);
  * }</pre>
+ *
+ * <h2>Buffers</h2>
  *
  * <p>Buffers are direct and of native byte order ({@code
  * ByteBuffer.allocateDirect(n).order(ByteOrder.nativeOrder())}). The values from a buffer's
@@ -28,26 +32,32 @@ import java.nio.IntBuffer;
  * <p>Past a sequence's length inputs are not read, outputs are 0, and the final state is that of
  * its last valid step; the reverse direction starts at each sequence's own last step.
  *
+ * <h2>Device memory</h2>
+ *
+ * <p>Where the backend is CUDA, a {@link FloatPointer} or {@link IntPointer} stands for memory of
+ * the network's device, as {@code cudaMalloc} gives it; it never stands for host memory. Its values
+ * from position to limit are used in place, so its {@linkplain Pointer#capacity(long) capacity} has
+ * to be set. The caller owns the memory and frees it after the last run that uses it. All of a
+ * call's memory is of one kind, host or device, but for the lengths, which are always host memory.
+ * Tokens and targets in device memory are not checked beforehand: one out of range makes its
+ * outputs NaN and is reported by the run, or, if it was enqueued, by the next call or {@link
+ * Session#synchronize}.
+ *
+ * <h2>Completion</h2>
+ *
+ * <p>{@link #run} returns when the outputs are complete. {@link #enqueue} only puts the work on the
+ * {@link #stream} and returns: the outputs are complete, and the inputs and the state no longer
+ * read, when the stream has come that far, or when {@link Session#synchronize} returns, or the next
+ * {@link #run} of the session. Until then nobody may change or free what the call uses, lengths
+ * excepted. Calls of one session follow one another whatever their streams are; work of the caller
+ * is ordered by the stream alone. What goes wrong meanwhile is thrown by the session's next call or
+ * by {@link Session#synchronize}.
+ *
  * <p>Not thread-safe: one thread at a time, together with its session; use by a second thread at
  * the same time is an {@link IllegalStateException}. There is nothing to close.
  */
 public final class ForwardCall {
   private static final Argument[] ARGUMENTS = Argument.values();
-
-  /** A buffer as it was set. */
-  private static final class Binding {
-    Buffer buffer;
-    int position;
-    int limit;
-
-    /** What the backend uses, whose position and limit nobody moves. */
-    Buffer view;
-
-    boolean is(Buffer other) {
-      return other == buffer
-          && (other == null || other.position() == position && other.limit() == limit);
-    }
-  }
 
   private final Session session;
   private final RnnSpec spec;
@@ -64,12 +74,15 @@ public final class ForwardCall {
 
   private int batch;
 
+  /** Whether work of this call may not be complete yet; the session's to change. */
+  boolean enqueued;
+
   ForwardCall(Session session, BackendCall backend) {
     this.session = session;
     this.spec = session.spec();
     this.backend = backend;
-    for (int i = 0; i < bindings.length; i++) {
-      bindings[i] = new Binding();
+    for (Argument argument : ARGUMENTS) {
+      bindings[argument.ordinal()] = new Binding(argument);
     }
   }
 
@@ -87,6 +100,19 @@ public final class ForwardCall {
   }
 
   /**
+   * Sets the input of a network without an embedding, in device memory.
+   *
+   * @param x [T, B, I], read
+   * @return this
+   * @throws IllegalArgumentException if the network takes tokens, the backend has no device memory,
+   *     or the pointer is null inside or without capacity
+   * @throws IllegalStateException if the session is closed or in use by another thread
+   */
+  public ForwardCall input(FloatPointer x) {
+    return set(Argument.INPUT, x);
+  }
+
+  /**
    * Sets the input of a network with an embedding.
    *
    * @param tokens [T, B], read, each 0 to V-1 up to its sequence's length
@@ -96,6 +122,19 @@ public final class ForwardCall {
    * @throws IllegalStateException if the session is closed or in use by another thread
    */
   public ForwardCall tokens(IntBuffer tokens) {
+    return set(Argument.TOKENS, tokens);
+  }
+
+  /**
+   * Sets the input of a network with an embedding, in device memory.
+   *
+   * @param tokens [T, B], read, each 0 to V-1 up to its sequence's length
+   * @return this
+   * @throws IllegalArgumentException if the network has no embedding, the backend has no device
+   *     memory, or the pointer is null inside or without capacity
+   * @throws IllegalStateException if the session is closed or in use by another thread
+   */
+  public ForwardCall tokens(IntPointer tokens) {
     return set(Argument.TOKENS, tokens);
   }
 
@@ -121,7 +160,7 @@ public final class ForwardCall {
    * @throws IllegalStateException if the session is closed or in use by another thread
    */
   public ForwardCall state(State state) {
-    if (state == initial && state == last) {
+    if (isInitial(state) && isFinal(state)) {
       return this;
     }
     session.acquire();
@@ -170,6 +209,61 @@ public final class ForwardCall {
   }
 
   /**
+   * Sets the state that runs begin with and leave behind, in place, in device memory.
+   *
+   * @param h [L*D, B, H], read and written
+   * @param c [L*D, B, H], read and written; null for cells without a cell state
+   * @return this
+   * @throws IllegalArgumentException if there is a c for a cell without, the backend has no device
+   *     memory, or a pointer is null inside or without capacity
+   * @throws IllegalStateException if the session is closed or in use by another thread
+   */
+  public ForwardCall state(FloatPointer h, FloatPointer c) {
+    return initialState(h, c).finalState(h, c);
+  }
+
+  /**
+   * Sets the state that runs begin with, in device memory. It is not written, unless it is the
+   * final state too.
+   *
+   * @param h [L*D, B, H], read; null: zeros
+   * @param c [L*D, B, H], read; null: zeros
+   * @return this
+   * @throws IllegalArgumentException if there is a c for a cell without, the backend has no device
+   *     memory, or a pointer is null inside or without capacity
+   * @throws IllegalStateException if the session is closed or in use by another thread
+   */
+  public ForwardCall initialState(FloatPointer h, FloatPointer c) {
+    session.acquire();
+    try {
+      bindInitial(h, c);
+    } finally {
+      session.release();
+    }
+    return this;
+  }
+
+  /**
+   * Sets where runs leave their final state, in device memory.
+   *
+   * @param h [L*D, B, H], written; null: it is not kept
+   * @param c [L*D, B, H], written; null: it is not kept
+   * @return this
+   * @throws IllegalArgumentException if there is a c for a cell without, the backend has no device
+   *     memory, or a pointer is null inside or without capacity
+   * @throws IllegalStateException if the session is closed or in use by another thread
+   */
+  public ForwardCall finalState(FloatPointer h, FloatPointer c) {
+    session.acquire();
+    try {
+      bindFinal(h, c);
+    } finally {
+      session.release();
+    }
+    return this;
+  }
+
+  /**
    * Sets where the hidden states of the last layer go.
    *
    * @param y [T, B, D*H], written; forward direction first
@@ -179,6 +273,19 @@ public final class ForwardCall {
    * @throws IllegalStateException if the session is closed or in use by another thread
    */
   public ForwardCall output(FloatBuffer y) {
+    return set(Argument.OUTPUT, y);
+  }
+
+  /**
+   * Sets where the hidden states of the last layer go, in device memory.
+   *
+   * @param y [T, B, D*H], written; forward direction first
+   * @return this
+   * @throws IllegalArgumentException if the backend has no device memory, or the pointer is null
+   *     inside or without capacity
+   * @throws IllegalStateException if the session is closed or in use by another thread
+   */
+  public ForwardCall output(FloatPointer y) {
     return set(Argument.OUTPUT, y);
   }
 
@@ -196,6 +303,19 @@ public final class ForwardCall {
   }
 
   /**
+   * Sets where the head's outputs go, in device memory.
+   *
+   * @param logits [T, B, O], written
+   * @return this
+   * @throws IllegalArgumentException if the network has no head, the backend has no device memory,
+   *     or the pointer is null inside or without capacity
+   * @throws IllegalStateException if the session is closed or in use by another thread
+   */
+  public ForwardCall logits(FloatPointer logits) {
+    return set(Argument.LOGITS, logits);
+  }
+
+  /**
    * Sets where the log-softmax of the head's outputs goes.
    *
    * @param logProbabilities [T, B, O], written; natural logarithms
@@ -205,6 +325,19 @@ public final class ForwardCall {
    * @throws IllegalStateException if the session is closed or in use by another thread
    */
   public ForwardCall logProbabilities(FloatBuffer logProbabilities) {
+    return set(Argument.LOG_PROBABILITIES, logProbabilities);
+  }
+
+  /**
+   * Sets where the log-softmax of the head's outputs goes, in device memory.
+   *
+   * @param logProbabilities [T, B, O], written; natural logarithms
+   * @return this
+   * @throws IllegalArgumentException if the network has no head, the backend has no device memory,
+   *     or the pointer is null inside or without capacity
+   * @throws IllegalStateException if the session is closed or in use by another thread
+   */
+  public ForwardCall logProbabilities(FloatPointer logProbabilities) {
     return set(Argument.LOG_PROBABILITIES, logProbabilities);
   }
 
@@ -222,6 +355,19 @@ public final class ForwardCall {
   }
 
   /**
+   * Sets the outputs whose probabilities are given, in device memory.
+   *
+   * @param targets [T, B], read, each 0 to O-1 up to its sequence's length
+   * @return this
+   * @throws IllegalArgumentException if the network has no head, the backend has no device memory,
+   *     or the pointer is null inside or without capacity
+   * @throws IllegalStateException if the session is closed or in use by another thread
+   */
+  public ForwardCall targets(IntPointer targets) {
+    return set(Argument.TARGETS, targets);
+  }
+
+  /**
    * Sets where the natural logarithm of each target's probability goes.
    *
    * @param targetLogProbabilities [T, B], written
@@ -231,6 +377,19 @@ public final class ForwardCall {
    * @throws IllegalStateException if the session is closed or in use by another thread
    */
   public ForwardCall targetLogProbabilities(FloatBuffer targetLogProbabilities) {
+    return set(Argument.TARGET_LOG_PROBABILITIES, targetLogProbabilities);
+  }
+
+  /**
+   * Sets where the natural logarithm of each target's probability goes, in device memory.
+   *
+   * @param targetLogProbabilities [T, B], written
+   * @return this
+   * @throws IllegalArgumentException if the network has no head, the backend has no device memory,
+   *     or the pointer is null inside or without capacity
+   * @throws IllegalStateException if the session is closed or in use by another thread
+   */
+  public ForwardCall targetLogProbabilities(FloatPointer targetLogProbabilities) {
     return set(Argument.TARGET_LOG_PROBABILITIES, targetLogProbabilities);
   }
 
@@ -246,6 +405,30 @@ public final class ForwardCall {
     try {
       batchMajor = value;
       steps = 0;
+    } finally {
+      session.release();
+    }
+    return this;
+  }
+
+  /**
+   * Chooses the CUDA stream of the runs that follow.
+   *
+   * @param stream a pointer whose address is the stream's handle, such as a {@code CUstream_st};
+   *     null for the session's own stream, the default
+   * @return this
+   * @throws IllegalArgumentException if the backend has no streams
+   * @throws IllegalStateException if the session is closed or in use by another thread
+   */
+  public ForwardCall stream(Pointer stream) {
+    session.acquire();
+    try {
+      if (stream != null) {
+        require(session.hasStreams(), "stream", "the " + session.backendId() + " backend has none");
+      }
+      if (session.hasStreams()) {
+        backend.stream(stream);
+      }
     } finally {
       session.release();
     }
@@ -272,6 +455,46 @@ public final class ForwardCall {
     }
   }
 
+  /**
+   * Puts a run on the {@link #stream} and returns without waiting for it. Host buffers, those of a
+   * {@link State} too, must be {@linkplain Devices#pinned page-locked}. See above for what
+   * completion means. On backends without streams this is {@link #run}: complete on return, with
+   * any buffers.
+   *
+   * <p>The session refers to the call, and so to its buffers, until {@link Session#synchronize} or
+   * the next {@link #run}; a buffer that is replaced meanwhile is the caller's to keep.
+   *
+   * @param steps T, 1 to the session's largest
+   * @param batch B, 1 to the session's largest
+   * @throws IllegalArgumentException as {@link #run} does
+   * @throws IllegalStateException if the session is closed or in use by another thread
+   * @throws GatefuseException if the backend fails, in this call or in one that was enqueued
+   *     earlier
+   */
+  public void enqueue(int steps, int batch) {
+    session.acquire();
+    try {
+      prepare(steps, batch);
+      session.keep(this);
+      backend.enqueue();
+    } finally {
+      session.release();
+    }
+  }
+
+  private ForwardCall set(Argument argument, Pointer pointer) {
+    if (bindings[argument.ordinal()].is(pointer)) {
+      return this;
+    }
+    session.acquire();
+    try {
+      bind(argument, pointer);
+    } finally {
+      session.release();
+    }
+    return this;
+  }
+
   private ForwardCall set(Argument argument, Buffer buffer) {
     if (bindings[argument.ordinal()].is(buffer)) {
       return this;
@@ -292,16 +515,32 @@ public final class ForwardCall {
     if (binding.is(buffer)) {
       return;
     }
+    Buffer view = null;
     if (buffer != null) {
       checkAllowed(argument);
-      checkKind(argument, buffer);
+      view = binding.checked(buffer);
     }
-    Buffer view = buffer == null ? null : buffer.slice();
     backend.bind(argument, view);
-    binding.view = view;
-    binding.buffer = buffer;
-    binding.position = buffer == null ? 0 : buffer.position();
-    binding.limit = buffer == null ? 0 : buffer.limit();
+    binding.set(buffer, view);
+    steps = 0;
+  }
+
+  private void bind(Argument argument, Pointer pointer) {
+    Binding binding = bindings[argument.ordinal()];
+    if (pointer == null) {
+      bind(argument, (Buffer) null);
+      return;
+    }
+    if (binding.is(pointer)) {
+      return;
+    }
+    checkAllowed(argument);
+    require(
+        session.hasStreams(),
+        argument.label(),
+        "the %s backend has no device memory; set a buffer".formatted(session.backendId()));
+    backend.bind(argument, binding.checked(pointer));
+    binding.set(pointer);
     steps = 0;
   }
 
@@ -310,8 +549,30 @@ public final class ForwardCall {
     bindFinal("state", state);
   }
 
+  private void bindInitial(FloatPointer h, FloatPointer c) {
+    bind(Argument.INITIAL_HIDDEN, h);
+    bind(Argument.INITIAL_CELL, c);
+    initial = null;
+  }
+
+  private void bindFinal(FloatPointer h, FloatPointer c) {
+    bind(Argument.FINAL_HIDDEN, h);
+    bind(Argument.FINAL_CELL, c);
+    last = null;
+  }
+
+  /** Whether this state, or with null none at all, is what runs begin with. */
+  private boolean isInitial(State state) {
+    return state == initial
+        && (state != null || !bound(Argument.INITIAL_HIDDEN, Argument.INITIAL_CELL));
+  }
+
+  private boolean isFinal(State state) {
+    return state == last && (state != null || !bound(Argument.FINAL_HIDDEN, Argument.FINAL_CELL));
+  }
+
   private void bindInitial(String name, State state) {
-    if (state == initial) {
+    if (isInitial(state)) {
       return;
     }
     if (state != null) {
@@ -324,7 +585,7 @@ public final class ForwardCall {
   }
 
   private void bindFinal(String name, State state) {
-    if (state == last) {
+    if (isFinal(state)) {
       return;
     }
     if (state != null) {
@@ -337,6 +598,17 @@ public final class ForwardCall {
   }
 
   void execute(int steps, int batch) {
+    prepare(steps, batch);
+    try {
+      backend.run();
+      session.forget();
+    } finally {
+      Reference.reachabilityFence(this);
+    }
+  }
+
+  /** Checks everything that a run will use. */
+  private void prepare(int steps, int batch) {
     if (steps != this.steps || batch != this.batch || steps == 0) {
       checkShapes(steps, batch);
       backend.shape(steps, batch, batchMajor);
@@ -344,46 +616,30 @@ public final class ForwardCall {
       this.batch = batch;
     }
     checkValues(steps, batch);
-    try {
-      backend.run();
-    } finally {
-      Reference.reachabilityFence(this);
-    }
   }
 
   private void checkAllowed(Argument argument) {
     switch (argument) {
       case INPUT ->
-          require(spec.vocabulary() == 0, argument, "the network has an embedding; set tokens");
+          require(
+              spec.vocabulary() == 0, argument.label(), "the network has an embedding; set tokens");
       case TOKENS ->
-          require(spec.vocabulary() > 0, argument, "the network has no embedding; set input");
+          require(
+              spec.vocabulary() > 0, argument.label(), "the network has no embedding; set input");
       case TARGETS, LOGITS, LOG_PROBABILITIES, TARGET_LOG_PROBABILITIES ->
-          require(spec.outputs() > 0, argument, "the network has no head (outputs 0)");
+          require(spec.outputs() > 0, argument.label(), "the network has no head (outputs 0)");
+      case INITIAL_CELL, FINAL_CELL ->
+          require(
+              spec.cell().hasCellState(),
+              argument.label(),
+              "a " + spec.cell().id() + " has no cell state");
       default -> {}
     }
   }
 
-  private static void require(boolean condition, Argument argument, String reason) {
+  private static void require(boolean condition, String name, String reason) {
     if (!condition) {
-      throw new IllegalArgumentException(argument.label() + ": expected none, since " + reason);
-    }
-  }
-
-  private static void checkKind(Argument argument, Buffer buffer) {
-    ByteOrder order =
-        buffer instanceof FloatBuffer floats ? floats.order() : ((IntBuffer) buffer).order();
-    if (!buffer.isDirect()) {
-      throw new IllegalArgumentException(
-          argument.label() + ": expected a direct buffer, got one on the Java heap");
-    }
-    if (order != ByteOrder.nativeOrder()) {
-      throw new IllegalArgumentException(
-          (argument.label() + ": expected the native byte order " + ByteOrder.nativeOrder())
-              + (", got " + order));
-    }
-    if (argument.written() && buffer.isReadOnly()) {
-      throw new IllegalArgumentException(
-          argument.label() + ": expected a writable buffer, got a read-only one");
+      throw new IllegalArgumentException(name + ": expected none, since " + reason);
     }
   }
 
@@ -391,18 +647,17 @@ public final class ForwardCall {
     session.checkCapacity(steps, batch);
     checkBatch("initialState", initial, batch);
     checkBatch("finalState", last, batch);
+    checkOneKind();
     boolean anyOutput = false;
     for (Argument argument : ARGUMENTS) {
       Binding binding = bindings[argument.ordinal()];
-      if (binding.buffer == null) {
+      if (!binding.isSet()) {
         checkMissing(argument, steps, batch);
         continue;
       }
       anyOutput |= argument.written();
-      long count = argument.count(spec, steps, batch);
-      if (binding.limit - binding.position < count) {
-        throw new IllegalArgumentException(
-            expected(argument, steps, batch) + (binding.limit - binding.position));
+      if (binding.count() < argument.count(spec, steps, batch)) {
+        throw new IllegalArgumentException(expected(argument, steps, batch) + binding.count());
       }
     }
     if (!anyOutput) {
@@ -412,11 +667,35 @@ public final class ForwardCall {
     }
   }
 
+  /** All memory but that of the lengths is on the host or all on the device. */
+  private void checkOneKind() {
+    Argument onHost = first(false);
+    Argument onDevice = first(true);
+    if (onHost != null && onDevice != null) {
+      throw new IllegalArgumentException(
+          ("memory: expected all of it on the host or all on the device, got " + onHost.label())
+              + (" on the host and " + onDevice.label() + " on the device"));
+    }
+  }
+
+  /** The first argument with memory of a kind; null for none. */
+  private Argument first(boolean onDevice) {
+    for (Argument argument : ARGUMENTS) {
+      Binding binding = bindings[argument.ordinal()];
+      if (argument != Argument.LENGTHS && binding.isSet() && binding.onDevice() == onDevice) {
+        return argument;
+      }
+    }
+    return null;
+  }
+
   private String expected(Argument argument, int steps, int batch) {
     long count = argument.count(spec, steps, batch);
     return (argument.label() + ": expected " + argument.shape(spec, steps, batch, batchMajor))
         + (" = " + count + (argument.integers() ? " ints" : " floats"))
-        + (count > Integer.MAX_VALUE ? " (more than the 2^31-1 that a buffer can hold)" : "")
+        + (count > Integer.MAX_VALUE && first(true) == null
+            ? " (more than the 2^31-1 that a buffer can hold)"
+            : "")
         + ", got ";
   }
 
@@ -440,11 +719,18 @@ public final class ForwardCall {
     }
   }
 
-  private boolean bound(Argument argument) {
-    return bindings[argument.ordinal()].buffer != null;
+  private boolean bound(Argument first, Argument second) {
+    return bound(first) || bound(second);
   }
 
-  /** What a buffer holds may change from run to run, so its values are looked at in each. */
+  private boolean bound(Argument argument) {
+    return bindings[argument.ordinal()].isSet();
+  }
+
+  /**
+   * What a buffer holds may change from run to run, so its values are looked at in each. Device
+   * memory is the backend's to look at.
+   */
   private void checkValues(int steps, int batch) {
     IntBuffer lengths = integers(Argument.LENGTHS);
     if (lengths != null) {
@@ -455,7 +741,7 @@ public final class ForwardCall {
   }
 
   private IntBuffer integers(Argument argument) {
-    return (IntBuffer) bindings[argument.ordinal()].view;
+    return bindings[argument.ordinal()].integers();
   }
 
   private static void checkLengths(IntBuffer lengths, int steps, int batch) {

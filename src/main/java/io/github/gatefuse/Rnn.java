@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.Collectors;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -56,27 +57,42 @@ public final class Rnn implements AutoCloseable {
    * @throws GatefuseException if memory runs out
    */
   public static Rnn create(RnnSpec spec, Weights weights) {
-    return create(spec, weights, Backend.AUTO);
+    return create(spec, weights, RnnOptions.DEFAULT);
   }
 
   /**
-   * Makes a network on a backend. One that is asked for by name runs or is an error; only {@link
-   * Backend#AUTO} chooses, among all that run here, or as the system property {@code
-   * gatefuse.backend} names.
+   * Makes a network on a backend, in float32 and on the first device.
    *
    * @param spec what it is
    * @param weights its parameters, copied
-   * @param backend what computes it
+   * @param backend what computes it, as in {@link #create(RnnSpec, Weights, RnnOptions)}
    * @return a network that the caller owns and closes
    * @throws IllegalArgumentException if the weights do not fit
    * @throws GatefuseException if the backend does not run here, saying why, or memory runs out
    */
   public static Rnn create(RnnSpec spec, Weights weights, Backend backend) {
+    return create(spec, weights, RnnOptions.of(backend));
+  }
+
+  /**
+   * Makes a network. A backend that is asked for by name runs or is an error; only {@link
+   * Backend#AUTO} chooses, among all that run here and have the precision and the device, or as the
+   * system property {@code gatefuse.backend} names.
+   *
+   * @param spec what it is
+   * @param weights its parameters, copied
+   * @param options what computes it, and how
+   * @return a network that the caller owns and closes
+   * @throws IllegalArgumentException if the weights do not fit, or the backend has no such
+   *     precision or device, naming those that it has
+   * @throws GatefuseException if the backend does not run here, saying why, or memory runs out
+   */
+  public static Rnn create(RnnSpec spec, Weights weights, RnnOptions options) {
     Objects.requireNonNull(spec, "spec");
     Objects.requireNonNull(weights, "weights");
-    Objects.requireNonNull(backend, "backend");
+    Objects.requireNonNull(options, "options");
     weights.check(spec);
-    return new Rnn(spec, Backends.installed().create(spec, weights, backend));
+    return new Rnn(spec, Backends.installed().create(spec, weights, options));
   }
 
   /**
@@ -93,8 +109,27 @@ public final class Rnn implements AutoCloseable {
    *     memory runs out
    */
   public static Rnn load(Path safetensors, RnnSpec spec, String prefix) {
+    return load(safetensors, spec, prefix, RnnOptions.DEFAULT);
+  }
+
+  /**
+   * Reads a network from a safetensors file. An embedding or a head in the file that the network
+   * does not have is left out.
+   *
+   * @param safetensors the file
+   * @param spec what the network is
+   * @param prefix what its parameter names begin with in the file, such as {@code rnn.}; empty for
+   *     nothing
+   * @param options what computes it, and how, as in {@link #create(RnnSpec, Weights, RnnOptions)}
+   * @return a network that the caller owns and closes
+   * @throws IllegalArgumentException if the weights do not fit, or the backend has no such
+   *     precision or device, naming those that it has
+   * @throws GatefuseException if the file cannot be read or is not what its format promises, the
+   *     backend does not run here, or memory runs out
+   */
+  public static Rnn load(Path safetensors, RnnSpec spec, String prefix, RnnOptions options) {
     try (Safetensors file = Safetensors.open(safetensors)) {
-      return create(spec, file.weights(prefix).of(spec));
+      return create(spec, file.weights(prefix).of(spec), options);
     }
   }
 
@@ -142,13 +177,16 @@ public final class Rnn implements AutoCloseable {
   /**
    * Makes a session.
    *
-   * @param options its capacity
+   * @param options its capacity, and how it runs
    * @return a session that the caller owns, and closes before this network
+   * @throws IllegalArgumentException if the backend has no such tier, or it does not fit the
+   *     network or the device
    * @throws IllegalStateException if this network is closed
    * @throws GatefuseException if memory runs out
    */
   public Session session(SessionOptions options) {
     Objects.requireNonNull(options, "options");
+    checkTier(options.tier());
     if (sessions.getAndUpdate(n -> n == CLOSED ? CLOSED : n + 1) == CLOSED) {
       throw new IllegalStateException("network is closed");
     }
@@ -156,7 +194,7 @@ public final class Rnn implements AutoCloseable {
     try {
       BackendSession backendSession = model.session(options);
       try {
-        Session session = new Session(this, options, backendSession, refused);
+        Session session = new Session(this, options, backendSession, model.hasStreams(), refused);
         made = true;
         return session;
       } finally {
@@ -168,6 +206,16 @@ public final class Rnn implements AutoCloseable {
       if (!made) {
         sessionClosed();
       }
+    }
+  }
+
+  private void checkTier(Tier tier) {
+    if (!model.tiers().contains(tier)) {
+      String expected =
+          model.tiers().stream().sorted().map(Tier::id).collect(Collectors.joining(", "));
+      throw new IllegalArgumentException(
+          ("tier: expected " + expected + " on the " + backend.id() + " backend, got ")
+              + tier.id());
     }
   }
 

@@ -7,6 +7,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.nio.IntBuffer;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -35,10 +36,14 @@ public final class Session implements AutoCloseable {
   private final Rnn rnn;
   private final SessionOptions options;
   private final BackendSession backend;
+  private final boolean hasStreams;
   private final ExecutionPath path;
   private final long workspaceBytes;
   private final AtomicInteger use = new AtomicInteger(FREE);
   private final LeakReport leak;
+
+  /** Calls whose work may not be complete, so that their buffers are not garbage before it is. */
+  private final List<ForwardCall> enqueued = new ArrayList<>();
 
   // Each method sets everything of its own call, so that nothing of an earlier use is left in it.
   private ForwardCall forwardCall;
@@ -50,10 +55,16 @@ public final class Session implements AutoCloseable {
   private IntBuffer tokens = ints(0);
   private IntBuffer targets = ints(0);
 
-  Session(Rnn rnn, SessionOptions options, BackendSession backend, List<String> refused) {
+  Session(
+      Rnn rnn,
+      SessionOptions options,
+      BackendSession backend,
+      boolean hasStreams,
+      List<String> refused) {
     this.rnn = rnn;
     this.options = options;
     this.backend = backend;
+    this.hasStreams = hasStreams;
     this.path = backend.path().because(refused);
     this.workspaceBytes = backend.bytes();
     this.leak =
@@ -277,7 +288,23 @@ public final class Session implements AutoCloseable {
   }
 
   /**
-   * Frees the workspace. A second close does nothing.
+   * Waits until all {@linkplain ForwardCall#enqueue enqueued} calls are complete.
+   *
+   * @throws IllegalStateException if the session is closed or in use by another thread
+   * @throws GatefuseException if one of them failed; its outputs are unspecified
+   */
+  public void synchronize() {
+    acquire();
+    try {
+      complete();
+    } finally {
+      release();
+    }
+  }
+
+  /**
+   * Waits until all enqueued calls are complete, and frees the workspace. A failure of theirs is
+   * logged; to have it thrown, {@link #synchronize} before. A second close does nothing.
    *
    * @throws IllegalStateException if another thread is using the session, which then stays open
    */
@@ -293,9 +320,21 @@ public final class Session implements AutoCloseable {
     forwardCall = null;
     scoreCall = null;
     try {
+      completeAtTheEnd();
       backend.close();
     } finally {
       rnn.sessionClosed();
+    }
+  }
+
+  private void completeAtTheEnd() {
+    if (enqueued.isEmpty()) {
+      return;
+    }
+    try {
+      complete();
+    } catch (RuntimeException e) {
+      LOG.warn("An enqueued call of a session that was closed has failed", e);
     }
   }
 
@@ -311,7 +350,40 @@ public final class Session implements AutoCloseable {
     use.set(FREE);
   }
 
+  /** Whether calls take device memory and streams, and enqueued ones are not complete at once. */
+  boolean hasStreams() {
+    return hasStreams;
+  }
+
+  String backendId() {
+    return path.backend().id();
+  }
+
   // What follows is for the thread that holds the session.
+
+  /** Keeps a call until all that is enqueued is complete. */
+  void keep(ForwardCall call) {
+    if (hasStreams && !call.enqueued) {
+      call.enqueued = true;
+      enqueued.add(call);
+    }
+  }
+
+  private void complete() {
+    try {
+      backend.synchronize();
+    } finally {
+      forget();
+    }
+  }
+
+  /** All that was enqueued is complete. */
+  void forget() {
+    for (int i = 0; i < enqueued.size(); i++) {
+      enqueued.get(i).enqueued = false;
+    }
+    enqueued.clear();
+  }
 
   /** Holds the sizes of a call against the capacity. */
   void checkCapacity(int steps, int batch) {

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.gatefuse;
 
+import java.util.Objects;
+
 /**
- * The capacity of a {@link Session}: its workspace is made for this many steps and rows, once.
+ * The capacity of a {@link Session}: its workspace is made for this many steps and rows, once. And
+ * how it runs.
  *
  * <p>Immutable and thread-safe.
  *
@@ -10,20 +13,23 @@ package io.github.gatefuse;
  * @param maxBatch the largest B of a call, at least 1
  * @param threads the most threads that a call uses, the caller's included; 0 for as many as the
  *     process may use
+ * @param tier how the CUDA backend runs; other backends have {@link Tier#AUTO} only
  */
-public record SessionOptions(int maxSteps, int maxBatch, int threads) {
+public record SessionOptions(int maxSteps, int maxBatch, int threads, Tier tier) {
   /**
    * Checks every component.
    *
    * @param maxSteps at least 1
    * @param maxBatch at least 1; the product with maxSteps at most 2^31-1
    * @param threads at least 0
+   * @param tier not null
    * @throws IllegalArgumentException naming the component, what was expected and what came
    */
   public SessionOptions {
     atLeast("maxSteps", maxSteps, 1);
     atLeast("maxBatch", maxBatch, 1);
     atLeast("threads", threads, 0);
+    Objects.requireNonNull(tier, "tier");
     long rows = (long) maxSteps * maxBatch;
     if (rows > Integer.MAX_VALUE) {
       throw new IllegalArgumentException(
@@ -50,7 +56,7 @@ public record SessionOptions(int maxSteps, int maxBatch, int threads) {
    * @return the options
    */
   public static SessionOptions of(int maxSteps, int maxBatch) {
-    return new SessionOptions(maxSteps, maxBatch, 0);
+    return new SessionOptions(maxSteps, maxBatch, 0, Tier.AUTO);
   }
 
   /**
@@ -61,6 +67,17 @@ public record SessionOptions(int maxSteps, int maxBatch, int threads) {
    * @return new options
    */
   public SessionOptions withThreads(int value) {
-    return new SessionOptions(maxSteps, maxBatch, value);
+    return new SessionOptions(maxSteps, maxBatch, value, tier);
+  }
+
+  /**
+   * The same with another tier.
+   *
+   * @param value how the CUDA backend runs; one that does not fit the network or the device is an
+   *     error of {@link Rnn#session(SessionOptions)} that says why
+   * @return new options
+   */
+  public SessionOptions withTier(Tier value) {
+    return new SessionOptions(maxSteps, maxBatch, threads, value);
   }
 }

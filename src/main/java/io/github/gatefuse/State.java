@@ -10,8 +10,9 @@ import java.util.Objects;
  * The state of a batch of sequences between calls: h, and c for cells that have one, each [L*D, B,
  * H]. Slot l*D + d belongs to layer l, direction d.
  *
- * <p>The memory is direct and is freed by the garbage collector; there is nothing to close. A state
- * belongs to no session: any session of a network of the same shape continues it.
+ * <p>The memory is direct and is freed by the garbage collector; there is nothing to close. It is
+ * host memory, and page-locked only {@linkplain #over over} a buffer that is. A state belongs to no
+ * session: any session of a network of the same shape continues it.
  *
  * <p>Not thread-safe: one thread at a time, a running call included.
  */
@@ -32,6 +33,14 @@ public final class State {
     this.cell = hasCell ? allocate() : null;
   }
 
+  private State(int slots, int batch, int hiddenSize, FloatBuffer hidden, FloatBuffer cell) {
+    this.slots = slots;
+    this.batch = batch;
+    this.hiddenSize = hiddenSize;
+    this.hidden = hidden;
+    this.cell = cell;
+  }
+
   private FloatBuffer allocate() {
     int bytes = Float.BYTES * slots * batch * hiddenSize;
     return ByteBuffer.allocateDirect(bytes).order(ByteOrder.nativeOrder()).asFloatBuffer();
@@ -47,6 +56,46 @@ public final class State {
    *     values
    */
   public static State zeros(RnnSpec spec, int batch) {
+    int slots = checkedSlots(spec, batch);
+    return new State(slots, batch, spec.hiddenSize(), spec.cell().hasCellState());
+  }
+
+  /**
+   * A state over memory of the caller, such as {@link PinnedMemory}, which keeps what it holds.
+   *
+   * @param spec the network
+   * @param batch B, at least 1
+   * @param h [L*D, B, H] at least, direct, writable and of native byte order, from its position
+   * @param c the same for the cell state; null for a GRU
+   * @return a new state of the same memory
+   * @throws IllegalArgumentException if a buffer does not fit, or c is there for a GRU or missing
+   *     for an LSTM
+   */
+  public static State over(RnnSpec spec, int batch, FloatBuffer h, FloatBuffer c) {
+    int slots = checkedSlots(spec, batch);
+    if (spec.cell().hasCellState() != (c != null)) {
+      throw new IllegalArgumentException(
+          "c: expected "
+              + (c == null ? "a buffer for " : "none for ")
+              + spec.cell().id()
+              + (c == null ? ", got none" : ", got a buffer"));
+    }
+    int count = slots * batch * spec.hiddenSize();
+    FloatBuffer hidden = memory("h", Objects.requireNonNull(h, "h"), count);
+    FloatBuffer cell = c == null ? null : memory("c", c, count);
+    return new State(slots, batch, spec.hiddenSize(), hidden, cell);
+  }
+
+  private static FloatBuffer memory(String name, FloatBuffer buffer, int count) {
+    FloatBuffer view = (FloatBuffer) Binding.checked(name, true, buffer);
+    if (view.capacity() < count) {
+      throw new IllegalArgumentException(
+          name + ": expected " + count + " floats, got " + view.capacity());
+    }
+    return view.slice(0, count);
+  }
+
+  private static int checkedSlots(RnnSpec spec, int batch) {
     if (batch < 1) {
       throw new IllegalArgumentException("batch: expected at least 1, got " + batch);
     }
@@ -57,7 +106,7 @@ public final class State {
           ("state: expected at most " + LARGEST + " values, got ")
               + ("[L*D=" + slots + ", B=" + batch + ", H=" + spec.hiddenSize() + "]"));
     }
-    return new State((int) slots, batch, spec.hiddenSize(), spec.cell().hasCellState());
+    return (int) slots;
   }
 
   /**

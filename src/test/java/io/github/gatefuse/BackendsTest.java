@@ -28,11 +28,13 @@ class BackendsTest {
       implements BackendProvider {
     @Override
     public DeviceReport probe() {
-      return new DeviceReport(backend, refusal == null, "", refusal == null ? "" : refusal);
+      return refusal == null
+          ? DeviceReport.on(backend, "device", "")
+          : DeviceReport.missing(backend, refusal);
     }
 
     @Override
-    public BackendModel create(RnnSpec spec, Weights weights) {
+    public BackendModel create(RnnSpec spec, Weights weights, RnnOptions options) {
       if (failure != null) {
         throw failure;
       }
@@ -51,7 +53,7 @@ class BackendsTest {
   private static final Fake REFERENCE = runs(Backend.REFERENCE, 0);
 
   private static Backends.Choice choose(Backend requested, BackendProvider... providers) {
-    return new Backends(List.of(providers)).create(SPEC, WEIGHTS, requested);
+    return new Backends(List.of(providers)).create(SPEC, WEIGHTS, RnnOptions.of(requested));
   }
 
   private static GatefuseException refused(Backend requested, BackendProvider... providers) {
@@ -81,6 +83,47 @@ class BackendsTest {
             refuses(Backend.CUDA, 200, "no driver"));
     assertEquals(Backend.REFERENCE, choice.backend());
     assertEquals(List.of("CUDA backend: no driver", "CPU backend: no jar"), choice.refused());
+  }
+
+  @Test
+  void autoTakesTheBestThatHasThePrecisionAndTheDevice() {
+    Backends backends = new Backends(List.of(runs(Backend.CPU, 100), REFERENCE));
+    RnnOptions half = RnnOptions.DEFAULT.withPrecision(Precision.FLOAT16);
+    GatefuseException refusal =
+        assertThrows(GatefuseException.class, () -> backends.create(SPEC, WEIGHTS, half));
+    assertEquals(
+        "no backend runs here: precision: expected float32 on the cpu backend, got float16;"
+            + " precision: expected float32 on the reference backend, got float16",
+        refusal.getMessage());
+    RnnOptions second = RnnOptions.DEFAULT.withDevice(1);
+    refusal = assertThrows(GatefuseException.class, () -> backends.create(SPEC, WEIGHTS, second));
+    assertTrue(
+        refusal.getMessage().contains("device: expected 0 on the cpu backend, got 1"),
+        refusal.getMessage());
+    try (Rnn rnn = Rnn.create(SPEC, WEIGHTS, RnnOptions.DEFAULT.withPrecision(Precision.TF32))) {
+      assertTrue(rnn.backend() != Backend.CPU, "the CPU has float32 alone");
+    }
+  }
+
+  @Test
+  void aPrecisionOrDeviceThatABackendLacksIsAnError() {
+    RnnOptions cpu = RnnOptions.of(Backend.CPU);
+    Backends backends = new Backends(List.of(runs(Backend.CPU, 100)));
+    assertEquals(
+        "precision: expected float32 on the cpu backend, got bfloat16",
+        assertThrows(
+                IllegalArgumentException.class,
+                () -> backends.create(SPEC, WEIGHTS, cpu.withPrecision(Precision.BFLOAT16)))
+            .getMessage());
+    assertEquals(
+        "device: expected 0 on the cpu backend, got 3",
+        assertThrows(
+                IllegalArgumentException.class,
+                () -> backends.create(SPEC, WEIGHTS, cpu.withDevice(3)))
+            .getMessage());
+    assertEquals(
+        "device: expected at least 0, got -1",
+        assertThrows(IllegalArgumentException.class, () -> cpu.withDevice(-1)).getMessage());
   }
 
   @Test
@@ -155,7 +198,7 @@ class BackendsTest {
         Stream.of(Backend.values()).filter(b -> b != Backend.AUTO).toList(),
         reports.stream().map(DeviceReport::backend).toList());
     DeviceReport reference = reports.get(0);
-    assertTrue(reference.available() && !reference.device().isEmpty());
+    assertTrue(reference.available() && !reference.devices().isEmpty());
     for (DeviceReport report : reports) {
       assertTrue(report.available() || !report.reason().isEmpty(), report + ": says why");
       assertFalse(report.toString().contains("\n"));

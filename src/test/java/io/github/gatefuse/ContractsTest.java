@@ -3,6 +3,7 @@ package io.github.gatefuse;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.github.gatefuse.testing.Networks;
 import io.github.gatefuse.testing.Target;
@@ -11,6 +12,7 @@ import java.nio.IntBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -19,27 +21,61 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 /** What a path promises beside accuracy: the same bits, whatever the circumstances. */
 class ContractsTest {
-  private static final int STEPS = 13;
-  private static final int BATCH = 17;
-
-  static Stream<Arguments> targetsAndCells() {
-    return Target.all().stream()
-        .flatMap(target -> Stream.of(Cell.values()).map(cell -> Arguments.of(target, cell)));
+  /**
+   * Sizes of networks and calls.
+   *
+   * @param hidden divisible by 3
+   * @param chunks steps of calls that make a whole one
+   * @param depths the layers and directions of the networks
+   */
+  private record Sizes(int hidden, int steps, int batch, int[] chunks, int[][] depths) {
+    static Sizes of(Target target) {
+      return target.isEmulated() ? SMALL : LARGE;
+    }
   }
 
   /** Networks of all depths and directions, large enough for several threads to share a step. */
-  private static List<RnnSpec> networks(Cell cell) {
-    List<RnnSpec> networks = new ArrayList<>();
-    for (int layers = 1; layers <= 2; layers++) {
-      for (boolean bidirectional : new boolean[] {false, true}) {
-        networks.add(
-            RnnSpec.of(cell, 5, 66)
-                .withLayers(layers)
-                .withBidirectional(bidirectional)
-                .withChunk(cell.hasChunkedBlocks() ? 3 : 1));
-      }
-    }
-    return networks;
+  private static final Sizes LARGE =
+      new Sizes(66, 13, 17, new int[] {1, 5, 6, 1}, new int[][] {{1, 1}, {1, 2}, {2, 1}, {2, 2}});
+
+  /** For an emulation, which is slow. */
+  private static final Sizes SMALL =
+      new Sizes(21, 6, 9, new int[] {1, 3, 2}, new int[][] {{1, 1}, {2, 2}});
+
+  static Stream<Arguments> targetsAndCells() {
+    return Target.allNativePaths().stream()
+        .filter(ContractsTest::isWorthIt)
+        .flatMap(target -> Stream.of(Cell.values()).map(cell -> Arguments.of(target, cell)));
+  }
+
+  /** On an emulation two precisions stand for all in the tiers that have to be asked for. */
+  private static boolean isWorthIt(Target target) {
+    return target.tier() == Tier.AUTO
+        || target.precision() == Precision.FLOAT32
+        || target.precision() == Precision.BFLOAT16
+        || !target.isEmulated();
+  }
+
+  private static List<RnnSpec> networks(Sizes sizes, Cell cell) {
+    return Stream.of(sizes.depths)
+        .map(
+            depth ->
+                RnnSpec.of(cell, 5, sizes.hidden)
+                    .withLayers(depth[0])
+                    .withBidirectional(depth[1] == 2)
+                    .withChunk(cell.hasChunkedBlocks() ? 3 : 1))
+        .toList();
+  }
+
+  /** A session in the target's tier; the test is skipped where the network does not fit it. */
+  private static Session open(Target target, Rnn rnn, int steps, int batch) {
+    return open(target, rnn, SessionOptions.of(steps, batch));
+  }
+
+  private static Session open(Target target, Rnn rnn, SessionOptions options) {
+    Optional<Session> session = target.session(rnn, options);
+    assumeTrue(session.isPresent(), () -> target + ": the network does not fit");
+    return session.get();
   }
 
   /** What a call gave. */
@@ -90,18 +126,19 @@ class ContractsTest {
   @MethodSource("targetsAndCells")
   void sameBitsFromRunToRun(Target target, Cell cell) {
     target.assumeAvailable();
-    for (RnnSpec spec : networks(cell)) {
-      float[] x = input(spec, STEPS, BATCH);
-      int[] lengths = Networks.lengths(STEPS, BATCH, 3);
-      State initial = initial(spec, BATCH);
+    Sizes sizes = Sizes.of(target);
+    for (RnnSpec spec : networks(sizes, cell)) {
+      float[] x = input(spec, sizes.steps, sizes.batch);
+      int[] lengths = Networks.lengths(sizes.steps, sizes.batch, 3);
+      State initial = initial(spec, sizes.batch);
       try (Rnn rnn = target.create(spec, Networks.weights(spec, 1));
           Rnn again = target.create(spec, Networks.weights(spec, 1));
-          Session session = rnn.session(STEPS, BATCH);
-          Session larger = again.session(2 * STEPS, BATCH + 5)) {
-        Result first = run(session, STEPS, BATCH, x, lengths, initial);
-        Result second = run(session, STEPS, BATCH, x, lengths, initial);
+          Session session = open(target, rnn, sizes.steps, sizes.batch);
+          Session larger = open(target, again, 2 * sizes.steps, sizes.batch + 5)) {
+        Result first = run(session, sizes.steps, sizes.batch, x, lengths, initial);
+        Result second = run(session, sizes.steps, sizes.batch, x, lengths, initial);
         assertSameBits(first, second, spec + ", second run");
-        Result third = run(larger, STEPS, BATCH, x, lengths, initial);
+        Result third = run(larger, sizes.steps, sizes.batch, x, lengths, initial);
         assertSameBits(first, third, spec + ", larger session of another model");
       }
     }
@@ -111,15 +148,16 @@ class ContractsTest {
   @MethodSource("targetsAndCells")
   void nothingOfAnEarlierCallIsLeft(Target target, Cell cell) {
     target.assumeAvailable();
-    for (RnnSpec spec : networks(cell)) {
+    Sizes sizes = Sizes.of(target);
+    for (RnnSpec spec : networks(sizes, cell)) {
       float[] x = input(spec, 4, 3);
-      float[] poison = new float[STEPS * BATCH * spec.inputSize()];
+      float[] poison = new float[sizes.steps * sizes.batch * spec.inputSize()];
       Arrays.fill(poison, Float.NaN);
       State initial = initial(spec, 3);
       try (Rnn rnn = target.create(spec, Networks.weights(spec, 1));
-          Session fresh = rnn.session(STEPS, BATCH);
-          Session used = rnn.session(STEPS, BATCH)) {
-        used.forward(STEPS, BATCH, poison);
+          Session fresh = open(target, rnn, sizes.steps, sizes.batch);
+          Session used = open(target, rnn, sizes.steps, sizes.batch)) {
+        used.forward(sizes.steps, sizes.batch, poison);
         Result expected = run(fresh, 4, 3, x, null, initial);
         assertSameBits(expected, run(used, 4, 3, x, null, initial), spec + ", after NaN");
       }
@@ -130,19 +168,25 @@ class ContractsTest {
   @MethodSource("targetsAndCells")
   void sameBitsForEveryNumberOfThreads(Target target, Cell cell) {
     target.assumeAvailable();
-    for (RnnSpec spec : networks(cell)) {
-      float[] x = input(spec, STEPS, BATCH);
-      int[] lengths = Networks.lengths(STEPS, BATCH, 4);
-      State initial = initial(spec, BATCH);
-      SessionOptions options = SessionOptions.of(STEPS, BATCH);
+    Sizes sizes = Sizes.of(target);
+    for (RnnSpec spec : networks(sizes, cell)) {
+      float[] x = input(spec, sizes.steps, sizes.batch);
+      int[] lengths = Networks.lengths(sizes.steps, sizes.batch, 4);
+      State initial = initial(spec, sizes.batch);
+      SessionOptions options = SessionOptions.of(sizes.steps, sizes.batch).withTier(target.tier());
       try (Rnn rnn = target.create(spec, Networks.weights(spec, 1));
-          Session one = rnn.session(options.withThreads(1));
-          Session two = rnn.session(options.withThreads(2));
-          Session three = rnn.session(options.withThreads(3))) {
-        Result expected = run(one, STEPS, BATCH, x, lengths, initial);
-        assertSameBits(expected, run(two, STEPS, BATCH, x, lengths, initial), spec + ", 2 threads");
+          Session one = open(target, rnn, options.withThreads(1));
+          Session two = open(target, rnn, options.withThreads(2));
+          Session three = open(target, rnn, options.withThreads(3))) {
+        Result expected = run(one, sizes.steps, sizes.batch, x, lengths, initial);
         assertSameBits(
-            expected, run(three, STEPS, BATCH, x, lengths, initial), spec + ", 3 threads");
+            expected,
+            run(two, sizes.steps, sizes.batch, x, lengths, initial),
+            spec + ", 2 threads");
+        assertSameBits(
+            expected,
+            run(three, sizes.steps, sizes.batch, x, lengths, initial),
+            spec + ", 3 threads");
       }
     }
   }
@@ -151,26 +195,27 @@ class ContractsTest {
   @MethodSource("targetsAndCells")
   void chunksWithCarriedStateAsWhole(Target target, Cell cell) {
     target.assumeAvailable();
-    for (RnnSpec spec : networks(cell)) {
+    Sizes sizes = Sizes.of(target);
+    for (RnnSpec spec : networks(sizes, cell)) {
       if (spec.bidirectional()) {
         continue; // The reverse direction begins at the end of what it is given.
       }
-      float[] x = input(spec, STEPS, BATCH);
-      State initial = initial(spec, BATCH);
+      float[] x = input(spec, sizes.steps, sizes.batch);
+      State initial = initial(spec, sizes.batch);
       try (Rnn rnn = target.create(spec, Networks.weights(spec, 1));
-          Session session = rnn.session(STEPS, BATCH)) {
-        Result whole = run(session, STEPS, BATCH, x, null, initial);
+          Session session = open(target, rnn, sizes.steps, sizes.batch)) {
+        Result whole = run(session, sizes.steps, sizes.batch, x, null, initial);
         State state = initial.copy();
         float[] y = new float[whole.y.length];
         int from = 0;
-        for (int steps : new int[] {1, 5, 6, 1}) {
-          int width = BATCH * spec.inputSize();
+        for (int steps : sizes.chunks) {
+          int width = sizes.batch * spec.inputSize();
           float[] part = Arrays.copyOfRange(x, from * width, (from + steps) * width);
-          float[] out = session.forward(steps, BATCH, part, null, state);
-          System.arraycopy(out, 0, y, from * BATCH * spec.outputSize(), out.length);
+          float[] out = session.forward(steps, sizes.batch, part, null, state);
+          System.arraycopy(out, 0, y, from * sizes.batch * spec.outputSize(), out.length);
           from += steps;
         }
-        assertEquals(STEPS, from);
+        assertEquals(sizes.steps, from);
         assertSameBits(whole, new Result(y, state), spec + ", in chunks");
       }
     }
@@ -180,33 +225,41 @@ class ContractsTest {
   @MethodSource("targetsAndCells")
   void eachSequenceAsAloneWhateverIsBesideIt(Target target, Cell cell) {
     target.assumeAvailable();
-    int[] ragged = Networks.lengths(STEPS, BATCH, 5);
-    int[] whole = new int[BATCH];
-    Arrays.fill(whole, STEPS);
-    for (RnnSpec spec : networks(cell)) {
-      float[] x = input(spec, STEPS, BATCH);
-      State initial = initial(spec, BATCH);
+    Sizes sizes = Sizes.of(target);
+    int[] ragged = Networks.lengths(sizes.steps, sizes.batch, 5);
+    int[] whole = new int[sizes.batch];
+    Arrays.fill(whole, sizes.steps);
+    for (RnnSpec spec : networks(sizes, cell)) {
+      float[] x = input(spec, sizes.steps, sizes.batch);
+      State initial = initial(spec, sizes.batch);
       try (Rnn rnn = target.create(spec, Networks.weights(spec, 1));
-          Session session = rnn.session(STEPS, BATCH)) {
+          Session session = open(target, rnn, sizes.steps, sizes.batch)) {
         for (int[] lengths : new int[][] {whole, ragged}) {
-          Result batch = run(session, STEPS, BATCH, x, lengths, initial);
-          int[] reverse = reversed(BATCH);
+          Result batch = run(session, sizes.steps, sizes.batch, x, lengths, initial);
+          int[] reverse = reversed(sizes.batch);
           Result turned =
               run(
                   session,
-                  STEPS,
-                  BATCH,
-                  rows(x, STEPS, BATCH, reverse),
+                  sizes.steps,
+                  sizes.batch,
+                  rows(x, sizes.steps, sizes.batch, reverse),
                   Arrays.stream(reverse).map(b -> lengths[b]).toArray(),
                   rows(initial, spec, reverse));
-          assertSameBits(rows(batch, spec, STEPS, BATCH, reverse), turned, spec + ", turned round");
-          for (int b = 0; b < BATCH; b++) {
+          assertSameBits(
+              rows(batch, spec, sizes.steps, sizes.batch, reverse),
+              turned,
+              spec + ", turned round");
+          for (int b = 0; b < sizes.batch; b++) {
             // One by one, and no longer than it is: what a user without batches would run.
             int length = lengths[b];
             float[] own =
-                rows(Arrays.copyOf(x, length * BATCH * spec.inputSize()), length, BATCH, b);
+                rows(
+                    Arrays.copyOf(x, length * sizes.batch * spec.inputSize()),
+                    length,
+                    sizes.batch,
+                    b);
             Result alone = run(session, length, 1, own, null, rows(initial, spec, b));
-            Result expected = rows(batch, spec, STEPS, BATCH, b);
+            Result expected = rows(batch, spec, sizes.steps, sizes.batch, b);
             int valid = length * spec.outputSize();
             float[] y = Arrays.copyOf(expected.y, valid);
             assertSameBits(new Result(y, expected.state), alone, spec + ", row " + b);
@@ -255,46 +308,54 @@ class ContractsTest {
   @MethodSource("targetsAndCells")
   void batchMajorAsTimeMajor(Target target, Cell cell) {
     target.assumeAvailable();
-    for (RnnSpec plain : networks(cell)) {
+    Sizes sizes = Sizes.of(target);
+    for (RnnSpec plain : networks(sizes, cell)) {
       RnnSpec spec = plain.withVocabulary(11).withOutputs(9);
-      int[] tokens = Networks.integers(STEPS * BATCH, 0, 10, 6);
-      int[] targets = Networks.integers(STEPS * BATCH, 0, 8, 7);
-      IntBuffer lengths = Networks.direct(Networks.lengths(STEPS, BATCH, 8));
+      int[] tokens = Networks.integers(sizes.steps * sizes.batch, 0, 10, 6);
+      int[] targets = Networks.integers(sizes.steps * sizes.batch, 0, 8, 7);
+      IntBuffer lengths = Networks.direct(Networks.lengths(sizes.steps, sizes.batch, 8));
       List<float[]> time = new ArrayList<>();
       List<float[]> batch = new ArrayList<>();
       try (Rnn rnn = target.create(spec, Networks.weights(spec, 1));
-          Session session = rnn.session(STEPS, BATCH)) {
-        State first = session.newState(BATCH);
-        State second = session.newState(BATCH);
-        headOutputs(session.call().state(first).lengths(lengths), spec, tokens, targets, time);
+          Session session = open(target, rnn, sizes.steps, sizes.batch)) {
+        State first = session.newState(sizes.batch);
+        State second = session.newState(sizes.batch);
         headOutputs(
+            sizes, session.call().state(first).lengths(lengths), spec, tokens, targets, time);
+        headOutputs(
+            sizes,
             session.call().state(second).lengths(lengths).batchMajor(true),
             spec,
-            transposed(tokens, STEPS, BATCH),
-            transposed(targets, STEPS, BATCH),
+            transposed(tokens, sizes.steps, sizes.batch),
+            transposed(targets, sizes.steps, sizes.batch),
             batch);
         assertSameBits(first.hidden(), second.hidden(), spec + ": hn");
       }
       for (int i = 0; i < time.size(); i++) {
-        float[] turned = transposed(batch.get(i), BATCH, STEPS);
+        float[] turned = transposed(batch.get(i), sizes.batch, sizes.steps);
         assertSameBits(time.get(i), turned, spec + ", output " + i);
       }
     }
   }
 
   private static void headOutputs(
-      ForwardCall call, RnnSpec spec, int[] tokens, int[] targets, List<float[]> into) {
-    FloatBuffer y = Networks.floats(STEPS * BATCH * spec.outputSize());
-    FloatBuffer logits = Networks.floats(STEPS * BATCH * spec.outputs());
-    FloatBuffer logs = Networks.floats(STEPS * BATCH * spec.outputs());
-    FloatBuffer targetLogs = Networks.floats(STEPS * BATCH);
+      Sizes sizes,
+      ForwardCall call,
+      RnnSpec spec,
+      int[] tokens,
+      int[] targets,
+      List<float[]> into) {
+    FloatBuffer y = Networks.floats(sizes.steps * sizes.batch * spec.outputSize());
+    FloatBuffer logits = Networks.floats(sizes.steps * sizes.batch * spec.outputs());
+    FloatBuffer logs = Networks.floats(sizes.steps * sizes.batch * spec.outputs());
+    FloatBuffer targetLogs = Networks.floats(sizes.steps * sizes.batch);
     call.tokens(Networks.direct(tokens))
         .targets(Networks.direct(targets))
         .output(y)
         .logits(logits)
         .logProbabilities(logs)
         .targetLogProbabilities(targetLogs)
-        .run(STEPS, BATCH);
+        .run(sizes.steps, sizes.batch);
     Stream.of(y, logits, logs, targetLogs).map(Networks::array).forEach(into::add);
   }
 
@@ -320,27 +381,28 @@ class ContractsTest {
   @MethodSource("targetsAndCells")
   void notFiniteValuesStayInTheirRow(Target target, Cell cell) {
     target.assumeAvailable();
-    for (RnnSpec spec : networks(cell)) {
-      float[] clean = input(spec, STEPS, BATCH);
-      State initial = initial(spec, BATCH);
+    Sizes sizes = Sizes.of(target);
+    for (RnnSpec spec : networks(sizes, cell)) {
+      float[] clean = input(spec, sizes.steps, sizes.batch);
+      State initial = initial(spec, sizes.batch);
       try (Rnn rnn = target.create(spec, Networks.weights(spec, 1));
-          Session session = rnn.session(STEPS, BATCH)) {
-        Result expected = run(session, STEPS, BATCH, clean, null, initial);
+          Session session = open(target, rnn, sizes.steps, sizes.batch)) {
+        Result expected = run(session, sizes.steps, sizes.batch, clean, null, initial);
         for (float bad : new float[] {Float.NaN, Float.POSITIVE_INFINITY}) {
-          int row = 6;
+          int row = sizes.batch / 2;
           float[] x = clean.clone();
-          for (int t = 2; t < STEPS; t++) {
+          for (int t = 2; t < sizes.steps; t++) {
             Arrays.fill(
                 x,
-                (t * BATCH + row) * spec.inputSize(),
-                (t * BATCH + row + 1) * spec.inputSize(),
+                (t * sizes.batch + row) * spec.inputSize(),
+                (t * sizes.batch + row + 1) * spec.inputSize(),
                 bad);
           }
-          Result result = run(session, STEPS, BATCH, x, null, initial);
-          int[] others = IntStream.range(0, BATCH).filter(b -> b != row).toArray();
+          Result result = run(session, sizes.steps, sizes.batch, x, null, initial);
+          int[] others = IntStream.range(0, sizes.batch).filter(b -> b != row).toArray();
           assertSameBits(
-              rows(expected, spec, STEPS, BATCH, others),
-              rows(result, spec, STEPS, BATCH, others),
+              rows(expected, spec, sizes.steps, sizes.batch, others),
+              rows(result, spec, sizes.steps, sizes.batch, others),
               spec + ", beside " + bad);
         }
       }
@@ -351,22 +413,23 @@ class ContractsTest {
   @MethodSource("targetsAndCells")
   void paddingIsNeverRead(Target target, Cell cell) {
     target.assumeAvailable();
-    int[] lengths = Networks.lengths(STEPS, BATCH, 9);
-    for (RnnSpec spec : networks(cell)) {
-      float[] clean = input(spec, STEPS, BATCH);
+    Sizes sizes = Sizes.of(target);
+    int[] lengths = Networks.lengths(sizes.steps, sizes.batch, 9);
+    for (RnnSpec spec : networks(sizes, cell)) {
+      float[] clean = input(spec, sizes.steps, sizes.batch);
       float[] poisoned = clean.clone();
-      for (int b = 0; b < BATCH; b++) {
-        for (int t = lengths[b]; t < STEPS; t++) {
-          int at = (t * BATCH + b) * spec.inputSize();
+      for (int b = 0; b < sizes.batch; b++) {
+        for (int t = lengths[b]; t < sizes.steps; t++) {
+          int at = (t * sizes.batch + b) * spec.inputSize();
           Arrays.fill(poisoned, at, at + spec.inputSize(), b % 2 == 0 ? Float.NaN : -1e38f);
         }
       }
-      State initial = initial(spec, BATCH);
+      State initial = initial(spec, sizes.batch);
       try (Rnn rnn = target.create(spec, Networks.weights(spec, 1));
-          Session session = rnn.session(STEPS, BATCH)) {
+          Session session = open(target, rnn, sizes.steps, sizes.batch)) {
         assertSameBits(
-            run(session, STEPS, BATCH, clean, lengths, initial),
-            run(session, STEPS, BATCH, poisoned, lengths, initial),
+            run(session, sizes.steps, sizes.batch, clean, lengths, initial),
+            run(session, sizes.steps, sizes.batch, poisoned, lengths, initial),
             spec + ", padding");
       }
     }
@@ -376,6 +439,7 @@ class ContractsTest {
   @MethodSource("targetsAndCells")
   void tokensInPaddingAreNeverRead(Target target, Cell cell) {
     target.assumeAvailable();
+    Sizes sizes = Sizes.of(target);
     RnnSpec spec = RnnSpec.of(cell, 5, 12).withVocabulary(7).withOutputs(6);
     int[] lengths = {3, 1, 2};
     int[] tokens = Networks.integers(9, 0, 6, 1);
@@ -387,7 +451,7 @@ class ContractsTest {
       badTargets[padding] = -1;
     }
     try (Rnn rnn = target.create(spec, Networks.weights(spec, 1));
-        Session session = rnn.session(3, 3)) {
+        Session session = open(target, rnn, 3, 3)) {
       float[] expected = session.score(3, 3, tokens, targets, lengths, null);
       assertSameBits(expected, session.score(3, 3, badTokens, badTargets, lengths, null), "score");
       for (int padding : new int[] {4, 7, 8}) {
@@ -400,18 +464,19 @@ class ContractsTest {
   @MethodSource("targetsAndCells")
   void stateInPlaceAsApart(Target target, Cell cell) {
     target.assumeAvailable();
-    for (RnnSpec spec : networks(cell)) {
-      FloatBuffer x = Networks.direct(input(spec, STEPS, BATCH));
-      IntBuffer lengths = Networks.direct(Networks.lengths(STEPS, BATCH, 10));
-      State initial = initial(spec, BATCH);
+    Sizes sizes = Sizes.of(target);
+    for (RnnSpec spec : networks(sizes, cell)) {
+      FloatBuffer x = Networks.direct(input(spec, sizes.steps, sizes.batch));
+      IntBuffer lengths = Networks.direct(Networks.lengths(sizes.steps, sizes.batch, 10));
+      State initial = initial(spec, sizes.batch);
       State before = initial.copy();
-      State last = State.zeros(spec, BATCH);
+      State last = State.zeros(spec, sizes.batch);
       State inPlace = initial.copy();
       // What was there before must not show through.
-      FloatBuffer apart = filled(STEPS * BATCH * spec.outputSize(), Float.NaN);
-      FloatBuffer together = filled(STEPS * BATCH * spec.outputSize(), 1e30f);
+      FloatBuffer apart = filled(sizes.steps * sizes.batch * spec.outputSize(), Float.NaN);
+      FloatBuffer together = filled(sizes.steps * sizes.batch * spec.outputSize(), 1e30f);
       try (Rnn rnn = target.create(spec, Networks.weights(spec, 1));
-          Session session = rnn.session(STEPS, BATCH)) {
+          Session session = open(target, rnn, sizes.steps, sizes.batch)) {
         session
             .call()
             .input(x)
@@ -419,8 +484,14 @@ class ContractsTest {
             .initialState(initial)
             .finalState(last)
             .output(apart)
-            .run(STEPS, BATCH);
-        session.call().input(x).lengths(lengths).state(inPlace).output(together).run(STEPS, BATCH);
+            .run(sizes.steps, sizes.batch);
+        session
+            .call()
+            .input(x)
+            .lengths(lengths)
+            .state(inPlace)
+            .output(together)
+            .run(sizes.steps, sizes.batch);
       }
       assertSameBits(
           new Result(Networks.array(apart), last),
@@ -440,22 +511,67 @@ class ContractsTest {
   @MethodSource("targetsAndCells")
   void outputsNotAskedForChangeNothing(Target target, Cell cell) {
     target.assumeAvailable();
-    for (RnnSpec plain : networks(cell)) {
+    Sizes sizes = Sizes.of(target);
+    for (RnnSpec plain : networks(sizes, cell)) {
       RnnSpec spec = plain.withOutputs(10);
-      FloatBuffer x = Networks.direct(input(spec, STEPS, BATCH));
-      FloatBuffer y = Networks.floats(STEPS * BATCH * spec.outputSize());
-      FloatBuffer first = Networks.floats(STEPS * BATCH * 10);
-      FloatBuffer second = Networks.floats(STEPS * BATCH * 10);
-      State both = State.zeros(spec, BATCH);
-      State only = State.zeros(spec, BATCH);
+      FloatBuffer x = Networks.direct(input(spec, sizes.steps, sizes.batch));
+      FloatBuffer y = Networks.floats(sizes.steps * sizes.batch * spec.outputSize());
+      FloatBuffer first = Networks.floats(sizes.steps * sizes.batch * 10);
+      FloatBuffer second = Networks.floats(sizes.steps * sizes.batch * 10);
+      State both = State.zeros(spec, sizes.batch);
+      State only = State.zeros(spec, sizes.batch);
       try (Rnn rnn = target.create(spec, Networks.weights(spec, 1));
-          Session session = rnn.session(STEPS, BATCH)) {
-        session.call().input(x).output(y).logits(first).state(both).run(STEPS, BATCH);
-        session.call().input(x).logits(second).run(STEPS, BATCH);
-        session.call().input(x).state(only).run(STEPS, BATCH);
+          Session session = open(target, rnn, sizes.steps, sizes.batch)) {
+        session.call().input(x).output(y).logits(first).state(both).run(sizes.steps, sizes.batch);
+        session.call().input(x).logits(second).run(sizes.steps, sizes.batch);
+        session.call().input(x).state(only).run(sizes.steps, sizes.batch);
       }
       assertSameBits(Networks.array(first), Networks.array(second), spec + ", logits alone");
       assertSameBits(both.hidden(), only.hidden(), spec + ", state alone");
+    }
+  }
+
+  @ParameterizedTest(name = "{0} {1}")
+  @MethodSource("targetsAndCells")
+  void enqueuedAsRun(Target target, Cell cell) {
+    target.assumeAvailable();
+    Sizes sizes = Sizes.of(target);
+    for (RnnSpec spec : networks(sizes, cell)) {
+      float[] x = input(spec, sizes.steps, sizes.batch);
+      int[] lengths = Networks.lengths(sizes.steps, sizes.batch, 11);
+      State initial = initial(spec, sizes.batch);
+      int places = sizes.steps * sizes.batch;
+      int states = spec.slots() * sizes.batch * spec.hiddenSize();
+      int outputs = places * spec.outputSize();
+      try (Rnn rnn = target.create(spec, Networks.weights(spec, 1));
+          Session session = open(target, rnn, sizes.steps, sizes.batch);
+          PinnedMemory memory =
+              Devices.pinned(target.backend(), 4L * (x.length + 2 * outputs + 2 * states))) {
+        Result first = run(session, sizes.steps, sizes.batch, x, lengths, initial);
+        Result second = run(session, sizes.steps, sizes.batch, x, null, first.state);
+        FloatBuffer all = memory.floats();
+        FloatBuffer in = all.slice(0, x.length).put(0, x);
+        FloatBuffer y = all.slice(x.length, outputs);
+        FloatBuffer z = all.slice(x.length + outputs, outputs);
+        int at = x.length + 2 * outputs;
+        FloatBuffer c = initial.hasCell() ? all.slice(at + states, states) : null;
+        State state = State.over(spec, sizes.batch, all.slice(at, states), c);
+        state.set(initial.hidden(), initial.hasCell() ? initial.cell() : null);
+        // One behind the other, without a wait between them.
+        IntBuffer read = Networks.direct(lengths);
+        session
+            .call()
+            .input(in)
+            .lengths(read)
+            .state(state)
+            .output(y)
+            .enqueue(sizes.steps, sizes.batch);
+        read.put(0, 1); // Lengths are read before a call returns.
+        session.call().input(in).state(state).output(z).enqueue(sizes.steps, sizes.batch);
+        session.synchronize();
+        assertSameBits(first.y, Networks.array(y), spec + ", first enqueued");
+        assertSameBits(second, new Result(Networks.array(z), state), spec + ", second enqueued");
+      }
     }
   }
 }

@@ -20,8 +20,10 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import org.bytedeco.javacpp.FloatPointer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -71,7 +73,7 @@ class RnnApiTest {
         assertThrows(NullPointerException.class, () -> Rnn.create(SPEC, null)).getMessage());
     assertEquals(
         "backend",
-        assertThrows(NullPointerException.class, () -> Rnn.create(SPEC, weights, null))
+        assertThrows(NullPointerException.class, () -> Rnn.create(SPEC, weights, (Backend) null))
             .getMessage());
     assertEquals(
         "options", assertThrows(NullPointerException.class, () -> rnn.session(null)).getMessage());
@@ -473,6 +475,111 @@ class RnnApiTest {
     assertArrayEquals(new float[] {1, 2, 3, 4}, state.copy().hidden());
   }
 
+  // ---- Devices
+
+  @Test
+  void whatABackendWithoutDevicesLacksIsNamed() {
+    ForwardCall call = session.call();
+    try (FloatPointer pointer = new FloatPointer(48)) {
+      assertRefused(
+          "input: expected none, since the reference backend has no device memory; set a buffer",
+          () -> call.input(pointer));
+      assertRefused(
+          "initialState.h: expected none, since the reference backend has no device memory; set a"
+              + " buffer",
+          () -> call.state(pointer, null));
+      assertRefused(
+          "stream: expected none, since the reference backend has none",
+          () -> call.stream(pointer));
+    }
+    call.stream(null).input((FloatPointer) null).state(null, null);
+    assertRefused(
+        "tier: expected auto on the reference backend, got grid",
+        () -> rnn.session(SessionOptions.of(1, 1).withTier(Tier.GRID)));
+    assertRefused(
+        "device: expected 0 on the reference backend, got 1",
+        () ->
+            Rnn.create(
+                SPEC, Networks.weights(SPEC, 1), RnnOptions.of(Backend.REFERENCE).withDevice(1)));
+  }
+
+  @Test
+  void enqueueIsRunWhereThereAreNoStreams() {
+    float[] x = {1, 2, 3};
+    FloatBuffer y = Networks.floats(4);
+    ForwardCall call = session.call().input(Networks.direct(x)).output(y);
+    call.enqueue(1, 1);
+    assertArrayEquals(session.forward(1, 1, x), Networks.array(y));
+    session.synchronize();
+    assertRefused("steps: expected at most maxSteps 16, got 17", () -> call.enqueue(17, 1));
+  }
+
+  @Test
+  void precisionsOfTheReferenceRoundOperands() {
+    float[] x = {1 + 0x1p-9f, 2, 3};
+    float[] rounded = {1, 2, 3};
+    Weights weights = Networks.weights(SPEC, 1);
+    RnnOptions options = RnnOptions.of(Backend.REFERENCE).withPrecision(Precision.BFLOAT16);
+    try (Rnn half = Rnn.create(SPEC, weights, options);
+        Session open = half.session(1, 1)) {
+      assertEquals("bfloat16", open.path().precision());
+      float[] y = open.forward(1, 1, x);
+      assertArrayEquals(y, open.forward(1, 1, rounded));
+      assertFalse(Arrays.equals(y, session.forward(1, 1, rounded)), "weights are rounded too");
+    }
+  }
+
+  @Test
+  void pinnedMemoryIsPlainWhereNothingIsBetter() {
+    PinnedMemory memory = Devices.pinned(Backend.REFERENCE, 10);
+    ByteBuffer bytes = memory.bytes();
+    assertTrue(bytes.isDirect() && bytes.order() == ByteOrder.nativeOrder());
+    assertEquals(10, bytes.capacity());
+    assertEquals(2, memory.floats().capacity());
+    memory.ints().put(0, 7);
+    bytes.position(4);
+    assertEquals(7, memory.bytes().getInt(0), "views are of one memory");
+    assertEquals(0, memory.bytes().position(), "and have positions of their own");
+    memory.close();
+    memory.close();
+    assertEquals(7, bytes.getInt(0), "a view is good after close");
+    for (Executable use : List.<Executable>of(memory::bytes, memory::floats, memory::ints)) {
+      assertEquals(
+          "pinned memory is closed", assertThrows(IllegalStateException.class, use).getMessage());
+    }
+    assertRefused(
+        "bytes: expected 1 to 2147483647, as many as a buffer can hold; got 0",
+        () -> Devices.pinned(Backend.AUTO, 0));
+    assertRefused(
+        "bytes: expected 1 to 2147483647, as many as a buffer can hold; got 2147483648",
+        () -> Devices.pinned(Backend.CPU, 1L << 31));
+    try (PinnedMemory best = Devices.pinned(Backend.AUTO, 64)) {
+      assertEquals(0, best.ints().get(15));
+    }
+  }
+
+  @Test
+  void aStateMayLieInOthersMemory() {
+    FloatBuffer h = Networks.floats(10);
+    FloatBuffer c = Networks.floats(8);
+    h.position(2);
+    State state = State.over(SPEC, 2, h, c);
+    state.set(new float[] {1, 2, 3, 4, 5, 6, 7, 8}, new float[8]);
+    assertEquals(1, h.get(2));
+    session.step(Networks.floats(6), state, null);
+    assertEquals(state.hidden()[7], h.get(9));
+    assertRefused(
+        "h: expected 8 floats, got 7", () -> State.over(SPEC, 2, h.duplicate().position(3), c));
+    assertRefused(
+        "c: expected a direct buffer, got one on the Java heap",
+        () -> State.over(SPEC, 2, h, FloatBuffer.allocate(8)));
+    assertRefused(
+        "c: expected a buffer for lstm_refine, got none", () -> State.over(SPEC, 2, h, null));
+    assertRefused(
+        "c: expected none for gru, got a buffer",
+        () -> State.over(RnnSpec.of(Cell.GRU, 3, 4), 2, h, c));
+  }
+
   // ---- All ways of running agree
 
   @Test
@@ -572,6 +679,22 @@ class RnnApiTest {
   }
 
   @Test
+  void precisionsAndTiersAreFoundByName() {
+    for (Precision precision : Precision.values()) {
+      assertSame(precision, Precision.of(precision.id()));
+    }
+    for (Tier tier : Tier.values()) {
+      assertSame(tier, Tier.of(tier.id().toUpperCase(Locale.ROOT)));
+    }
+    assertRefused(
+        "precision: expected one of float32, tf32, bfloat16, float16; got bf16",
+        () -> Precision.of("bf16"));
+    assertRefused(
+        "tier: expected one of auto, alternating, slice, cluster, grid; got fast",
+        () -> Tier.of("fast"));
+  }
+
+  @Test
   void pathsAndReportsAreOneLine() {
     ExecutionPath path =
         new ExecutionPath(Backend.CPU, "X", "avx2", "float32", 2, "forced", Map.of("tier", "1"));
@@ -579,7 +702,10 @@ class RnnApiTest {
     assertThrows(UnsupportedOperationException.class, () -> path.details().put("a", "b"));
     assertEquals(
         "cuda: not available; no driver",
-        new DeviceReport(Backend.CUDA, false, "", "no driver").toString());
-    assertEquals("cpu: available, on X", new DeviceReport(Backend.CPU, true, "X", "").toString());
+        DeviceReport.missing(Backend.CUDA, "no driver").toString());
+    assertEquals("cpu: available, on X", DeviceReport.on(Backend.CPU, "X", "").toString());
+    assertEquals(
+        "cuda: available, on X and Y; new",
+        new DeviceReport(Backend.CUDA, true, List.of("X", "Y"), "new").toString());
   }
 }

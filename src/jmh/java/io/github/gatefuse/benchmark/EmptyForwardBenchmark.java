@@ -47,7 +47,7 @@ public class EmptyForwardBenchmark {
   public void open() {
     Shape shape = new Shape(1, 1, 8);
     rnn = Rnn.create(shape.spec(Cell.LSTM), shape.weights(Cell.LSTM), Backend.CPU);
-    session = rnn.session(new SessionOptions(1, 1, 1));
+    session = rnn.session(SessionOptions.of(1, 1).withThreads(1));
     input = shape.input();
     output = shape.zeros();
     state = session.newState(1);

@@ -22,7 +22,7 @@ final class GateFuseContender implements Contender {
     this.shape = shape;
     this.cell = cell;
     rnn = Rnn.create(shape.spec(cell), shape.weights(cell), Backend.CPU);
-    session = rnn.session(new SessionOptions(shape.steps(), shape.batch(), threads));
+    session = rnn.session(SessionOptions.of(shape.steps(), shape.batch()).withThreads(threads));
     output = shape.zeros();
     call = session.call().input(shape.input()).output(output);
   }

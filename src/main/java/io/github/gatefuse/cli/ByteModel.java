@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.gatefuse.cli;
 
-import io.github.gatefuse.Backend;
 import io.github.gatefuse.Cell;
 import io.github.gatefuse.Rnn;
+import io.github.gatefuse.RnnOptions;
 import io.github.gatefuse.RnnSpec;
+import io.github.gatefuse.Weights;
 import io.github.gatefuse.io.Safetensors;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -43,14 +44,23 @@ final class ByteModel {
    * Loads a model; what the network looks like is taken from the shapes of its tensors.
    *
    * @param cell the cell, where the file's metadata does not name it
-   * @throws CommandException naming the file and what is wrong with it
+   * @throws CommandException naming the file and what is wrong with it, or what the backend lacks
    */
-  static Rnn load(Path path, Optional<String> cell, Backend backend) {
+  static Rnn load(Path path, Optional<String> cell, RnnOptions options) {
+    RnnSpec spec;
+    Weights weights;
     try (Safetensors file = Safetensors.open(path)) {
       ByteModel model = new ByteModel(file);
-      return Rnn.create(model.spec(cell), file.weights(model.prefix), backend);
+      spec = model.spec(cell);
+      weights = file.weights(model.prefix);
+      weights.check(spec);
     } catch (IllegalArgumentException e) {
       throw new CommandException(path + ": " + e.getMessage(), e);
+    }
+    try {
+      return Rnn.create(spec, weights, options);
+    } catch (IllegalArgumentException e) {
+      throw new CommandException(e.getMessage(), e);
     }
   }
 

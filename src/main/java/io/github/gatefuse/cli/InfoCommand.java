@@ -6,6 +6,7 @@ import io.github.gatefuse.Cell;
 import io.github.gatefuse.DeviceReport;
 import io.github.gatefuse.Devices;
 import io.github.gatefuse.ExecutionPath;
+import io.github.gatefuse.GatefuseException;
 import io.github.gatefuse.Rnn;
 import io.github.gatefuse.RnnSpec;
 import io.github.gatefuse.Session;
@@ -33,7 +34,7 @@ final class InfoCommand implements Command {
       Map<String, Object> out = new LinkedHashMap<>();
       out.put("backend", report.backend().id());
       out.put("available", report.available());
-      out.put("device", report.device());
+      out.put("devices", report.devices());
       out.put("reason", report.reason());
       out.put("path", path == null ? null : ScoreSummary.json(path));
       return out;
@@ -84,7 +85,15 @@ final class InfoCommand implements Command {
   }
 
   private static Finding finding(DeviceReport report) {
-    return new Finding(report, report.available() ? pathOf(report.backend()) : null);
+    if (!report.available()) {
+      return new Finding(report, null);
+    }
+    try {
+      return new Finding(report, pathOf(report.backend()));
+    } catch (GatefuseException e) {
+      String reason = "a small network failed on it: " + e.getMessage();
+      return new Finding(DeviceReport.missing(report.backend(), reason), null);
+    }
   }
 
   private static ExecutionPath pathOf(Backend backend) {
@@ -113,7 +122,9 @@ final class InfoCommand implements Command {
       if (backend == automatic.backend()) {
         break;
       }
-      reasons.add(backend.id() + " does not run here");
+      if (findings.stream().noneMatch(f -> f.path != null && f.report.backend() == backend)) {
+        reasons.add(backend.id() + " does not run here");
+      }
     }
     if (!automatic.reason().isEmpty()) {
       reasons.add(automatic.reason());

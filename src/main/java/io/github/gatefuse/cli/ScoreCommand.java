@@ -52,6 +52,10 @@ final class ScoreCommand implements Command {
         Option.value("--model", "FILE", "a byte model as safetensors (the one that comes along)"),
         Option.value("--cell", "NAME", "the model's cell, where its file does not name it"),
         Option.value("--backend", "NAME", "reference, cpu, cuda or auto (auto)"),
+        Option.value(
+            "--precision",
+            "NAME",
+            "what the operands of products are rounded to: float32, tf32,\nbfloat16 or float16 (float32)"),
         Option.value("--threads", "N", "use at most N threads (all that the process may use)"),
         Option.value("--batch", "N", "score up to N lines at a time (256)"),
         Option.value(
@@ -67,7 +71,7 @@ final class ScoreCommand implements Command {
   public void run(Arguments arguments, Console console) {
     ScoreSettings settings = ScoreSettings.of(arguments);
     Output out = console.out();
-    try (Rnn model = ByteModel.load(settings.model(), settings.cell(), settings.backend());
+    try (Rnn model = ByteModel.load(settings.model(), settings.cell(), settings.options());
         Output file = settings.perLineFile().map(ScoreCommand::open).orElse(null)) {
       Output lines = file == null && settings.perLine() ? out : file;
       ScoreSummary summary = score(settings, model, lines, console);
@@ -96,7 +100,8 @@ final class ScoreCommand implements Command {
   private static ScoreSummary score(
       ScoreSettings settings, Rnn model, Output lines, Console console) {
     boolean shown = settings.progress() && console.terminal();
-    SessionOptions options = new SessionOptions(Scorer.STEPS, settings.batch(), settings.threads());
+    SessionOptions options =
+        SessionOptions.of(Scorer.STEPS, settings.batch()).withThreads(settings.threads());
     try (Progress progress = new Progress(console.err(), shown, settings.totalBytes());
         Scorer scorer = new Scorer(model, options, progress)) {
       ScoreTotals totals =

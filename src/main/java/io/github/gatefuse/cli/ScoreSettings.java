@@ -2,6 +2,8 @@
 package io.github.gatefuse.cli;
 
 import io.github.gatefuse.Backend;
+import io.github.gatefuse.Precision;
+import io.github.gatefuse.RnnOptions;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -15,7 +17,7 @@ import java.util.Optional;
  * @param sources what to score
  * @param model the model's file
  * @param cell the model's cell by name, if that was given
- * @param backend what to compute with
+ * @param options what to compute with, in what numbers
  * @param threads the most threads; 0 for all
  * @param batch the most lines that run together
  * @param maxLine the bytes of the longest line that is held as a whole
@@ -29,7 +31,7 @@ record ScoreSettings(
     List<Source> sources,
     Path model,
     Optional<String> cell,
-    Backend backend,
+    RnnOptions options,
     int threads,
     int batch,
     int maxLine,
@@ -58,7 +60,9 @@ record ScoreSettings(
             Source.all(arguments.operands()),
             model(arguments.value("--model")),
             arguments.value("--cell"),
-            backend(arguments.value("--backend").orElse(Backend.AUTO.id())),
+            options(
+                arguments.value("--backend").orElse(Backend.AUTO.id()),
+                arguments.value("--precision").orElse(Precision.FLOAT32.id())),
             arguments.integer("--threads", 1, 1024, 0),
             arguments.integer("--batch", 1, 4096, 256),
             arguments.integer("--max-line", 1, 1 << 30, 1 << 20),
@@ -83,9 +87,9 @@ record ScoreSettings(
     return Source.readable(Path.of(home, DEFAULT_MODEL).toString());
   }
 
-  private static Backend backend(String id) {
+  private static RnnOptions options(String backend, String precision) {
     try {
-      return Backend.of(id);
+      return RnnOptions.of(Backend.of(backend)).withPrecision(Precision.of(precision));
     } catch (IllegalArgumentException e) {
       throw new CommandException("--" + e.getMessage(), e);
     }

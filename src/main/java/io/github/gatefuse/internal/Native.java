@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.gatefuse.internal;
 
+import io.github.gatefuse.Backend;
+import io.github.gatefuse.ContextLostException;
 import io.github.gatefuse.GatefuseException;
 import io.github.gatefuse.GatefuseException.Code;
 import io.github.gatefuse.binding.GatefuseNative;
@@ -33,9 +35,18 @@ final class Native {
       case GatefuseNative.GF_BACKEND_UNAVAILABLE ->
           new GatefuseException(Code.BACKEND_UNAVAILABLE, sentence);
       case GatefuseNative.GF_BACKEND_FAILED -> new GatefuseException(Code.BACKEND_FAILED, sentence);
-      case GatefuseNative.GF_CONTEXT_LOST -> new GatefuseException(Code.CONTEXT_LOST, sentence);
+      case GatefuseNative.GF_CONTEXT_LOST -> new ContextLostException(sentence);
       case GatefuseNative.GF_INTERNAL -> new GatefuseException(Code.INTERNAL, sentence);
       default -> new GatefuseException(Code.INTERNAL, "status " + status + ": " + sentence);
+    };
+  }
+
+  /** The C interface's number of a backend that it has. */
+  static int number(Backend backend) {
+    return switch (backend) {
+      case CPU -> GatefuseNative.GF_BACKEND_CPU;
+      case CUDA -> GatefuseNative.GF_BACKEND_CUDA;
+      default -> throw new IllegalArgumentException("not a native backend: " + backend);
     };
   }
 
@@ -45,6 +56,12 @@ final class Native {
    */
   static <P extends Pointer> P struct(Class<P> type, Function<Pointer, P> cast) {
     return cast.apply(new BytePointer(ByteBuffer.allocateDirect(Pointer.sizeof(type))));
+  }
+
+  /** A zero-terminated text in memory that the garbage collector frees. */
+  static BytePointer text(String value) {
+    byte[] bytes = value.getBytes(StandardCharsets.UTF_8);
+    return new BytePointer(ByteBuffer.allocateDirect(bytes.length + 1).put(0, bytes));
   }
 
   /** Writes a text of the C interface, of at most so many bytes. */

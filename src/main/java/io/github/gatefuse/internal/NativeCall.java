@@ -15,7 +15,7 @@ import org.bytedeco.javacpp.IntPointer;
 import org.bytedeco.javacpp.Pointer;
 
 /**
- * A call of the C interface: its struct is written when buffers are set, so that a run is a single
+ * A call of the C interface: its struct is written when memory is set, so that a run is a single
  * native call. One thread at a time.
  */
 final class NativeCall implements BackendCall {
@@ -28,9 +28,15 @@ final class NativeCall implements BackendCall {
   /** By the arguments' order. A pointer keeps its buffer's memory from the garbage collector. */
   private final Pointer[] pointers = new Pointer[ARGUMENTS.length];
 
-  NativeCall(RnnSpec spec, gf_session session) {
+  private final boolean[] onDevice = new boolean[ARGUMENTS.length];
+  private final boolean hasStreams;
+  private Pointer stream;
+  private int completion = GatefuseNative.GF_ON_RETURN;
+
+  NativeCall(RnnSpec spec, gf_session session, boolean hasStreams) {
     this.spec = spec;
     this.session = session;
+    this.hasStreams = hasStreams;
     io.struct_size(io.sizeof());
   }
 
@@ -38,12 +44,37 @@ final class NativeCall implements BackendCall {
   public void bind(Argument argument, Buffer buffer) {
     Pointer pointer = argument.integers() ? ints(buffer) : floats(buffer);
     if (pointer != null && pointer.address() % Float.BYTES != 0) {
-      throw new IllegalArgumentException(
-          argument.label()
-              + ": expected memory aligned to 4 bytes, got a buffer sliced between values");
+      throw unaligned(argument, "a buffer sliced between values");
     }
     write(argument, pointer);
     pointers[argument.ordinal()] = pointer;
+    onDevice[argument.ordinal()] = false;
+  }
+
+  @Override
+  public void bind(Argument argument, Pointer memory) {
+    if (address(memory) % Float.BYTES != 0) {
+      throw unaligned(argument, "the address 0x" + Long.toHexString(address(memory)));
+    }
+    write(argument, memory);
+    pointers[argument.ordinal()] = memory;
+    onDevice[argument.ordinal()] = true;
+  }
+
+  private static IllegalArgumentException unaligned(Argument argument, String got) {
+    return new IllegalArgumentException(
+        argument.label() + ": expected memory aligned to 4 bytes, got " + got);
+  }
+
+  /** Where the values begin. */
+  private static long address(Pointer pointer) {
+    return pointer.address() + Float.BYTES * pointer.position();
+  }
+
+  @Override
+  public void stream(Pointer stream) {
+    io.stream(stream);
+    this.stream = stream; // The struct holds an address alone.
   }
 
   private static FloatPointer floats(Buffer buffer) {
@@ -82,19 +113,35 @@ final class NativeCall implements BackendCall {
         }
       }
     }
+    io.memory(isOnDevice() ? GatefuseNative.GF_MEMORY_DEVICE : GatefuseNative.GF_MEMORY_HOST);
     io.steps(steps);
     io.batch(batch);
     io.layout(batchMajor ? GatefuseNative.GF_BATCH_MAJOR : GatefuseNative.GF_TIME_MAJOR);
   }
 
+  /** All memory but that of the lengths is of one kind. */
+  private boolean isOnDevice() {
+    for (boolean is : onDevice) {
+      if (is) {
+        return true;
+      }
+    }
+    return false;
+  }
+
   private boolean overlap(Argument first, Argument second, int steps, int batch) {
     Pointer a = pointers[first.ordinal()];
     Pointer b = pointers[second.ordinal()];
-    if (a == null || b == null || a.address() == b.address() && inPlace(first, second)) {
+    if (a == null || b == null || onDevice[first.ordinal()] != onDevice[second.ordinal()]) {
       return false;
     }
-    return a.address() < b.address() + Float.BYTES * second.count(spec, steps, batch)
-        && b.address() < a.address() + Float.BYTES * first.count(spec, steps, batch);
+    long from = address(a);
+    long other = address(b);
+    if (from == other && inPlace(first, second)) {
+      return false;
+    }
+    return from < other + Float.BYTES * second.count(spec, steps, batch)
+        && other < from + Float.BYTES * first.count(spec, steps, batch);
   }
 
   /** A state may be read and written in one place; both arguments come in either order. */
@@ -105,6 +152,19 @@ final class NativeCall implements BackendCall {
 
   @Override
   public void run() {
+    forward(GatefuseNative.GF_ON_RETURN);
+  }
+
+  @Override
+  public void enqueue() {
+    forward(hasStreams ? GatefuseNative.GF_ON_STREAM : GatefuseNative.GF_ON_RETURN);
+  }
+
+  private void forward(int wanted) {
+    if (completion != wanted) {
+      io.completion(wanted);
+      completion = wanted;
+    }
     Native.check(GatefuseNative.gf_forward(session, io));
   }
 }

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.gatefuse.internal;
 
+import io.github.gatefuse.Backend;
+import io.github.gatefuse.Precision;
+import io.github.gatefuse.RnnOptions;
 import io.github.gatefuse.RnnSpec;
 import io.github.gatefuse.SessionOptions;
+import io.github.gatefuse.Tier;
 import io.github.gatefuse.Weights;
 import io.github.gatefuse.binding.GatefuseNative;
 import io.github.gatefuse.binding.gf_model;
@@ -12,30 +16,30 @@ import io.github.gatefuse.binding.gf_session_options;
 import io.github.gatefuse.binding.gf_spec;
 import io.github.gatefuse.spi.BackendModel;
 import io.github.gatefuse.spi.BackendSession;
+import java.util.EnumSet;
 import java.util.List;
+import java.util.Set;
 
 /** A model of the C interface. Thread-safe. */
 final class NativeModel implements BackendModel {
   private final RnnSpec spec;
+  private final Backend backend;
   private final gf_model handle;
 
-  private NativeModel(RnnSpec spec, gf_model handle) {
+  private NativeModel(RnnSpec spec, Backend backend, gf_model handle) {
     this.spec = spec;
+    this.backend = backend;
     this.handle = handle;
   }
 
-  static NativeModel create(RnnSpec spec, Weights weights, int instructionSet) {
-    gf_model_options options = Native.struct(gf_model_options.class, gf_model_options::new);
-    options.struct_size(options.sizeof());
-    options.backend(GatefuseNative.GF_BACKEND_CPU);
-    options.instruction_set(instructionSet);
+  static NativeModel create(RnnSpec spec, Weights weights, RnnOptions options) {
     gf_model handle = new gf_model();
-    Native.check(GatefuseNative.gf_model_create(struct(spec), options, handle));
+    Native.check(GatefuseNative.gf_model_create(struct(spec), struct(options), handle));
     boolean complete = false;
     try {
       setTensors(handle, spec.parameters(), weights);
       complete = true;
-      return new NativeModel(spec, handle);
+      return new NativeModel(spec, options.backend(), handle);
     } finally {
       if (!complete) {
         GatefuseNative.gf_model_destroy(handle);
@@ -53,6 +57,36 @@ final class NativeModel implements BackendModel {
                 handle, i, weights.floats(parameter.name()), parameter.count()));
       }
     }
+  }
+
+  private static gf_model_options struct(RnnOptions options) {
+    gf_model_options struct = Native.struct(gf_model_options.class, gf_model_options::new);
+    struct.struct_size(struct.sizeof());
+    struct.backend(Native.number(options.backend()));
+    struct.instruction_set(
+        options.backend() == Backend.CPU ? InstructionSet.chosen() : GatefuseNative.GF_ISA_AUTO);
+    struct.precision(number(options.precision()));
+    struct.device(options.device());
+    return struct;
+  }
+
+  private static int number(Precision precision) {
+    return switch (precision) {
+      case FLOAT32 -> GatefuseNative.GF_FLOAT32;
+      case TF32 -> GatefuseNative.GF_TF32;
+      case BFLOAT16 -> GatefuseNative.GF_BFLOAT16;
+      case FLOAT16 -> GatefuseNative.GF_FLOAT16;
+    };
+  }
+
+  private static int number(Tier tier) {
+    return switch (tier) {
+      case AUTO -> GatefuseNative.GF_TIER_AUTO;
+      case ALTERNATING -> GatefuseNative.GF_TIER_ALTERNATING;
+      case SLICE -> GatefuseNative.GF_TIER_SLICE;
+      case CLUSTER -> GatefuseNative.GF_TIER_CLUSTER;
+      case GRID -> GatefuseNative.GF_TIER_GRID;
+    };
   }
 
   private static gf_spec struct(RnnSpec spec) {
@@ -85,15 +119,26 @@ final class NativeModel implements BackendModel {
   }
 
   @Override
+  public Set<Tier> tiers() {
+    return hasStreams() ? EnumSet.allOf(Tier.class) : EnumSet.of(Tier.AUTO);
+  }
+
+  @Override
+  public boolean hasStreams() {
+    return backend == Backend.CUDA;
+  }
+
+  @Override
   public BackendSession session(SessionOptions options) {
     gf_session_options struct = Native.struct(gf_session_options.class, gf_session_options::new);
     struct.struct_size(struct.sizeof());
     struct.max_steps(options.maxSteps());
     struct.max_batch(options.maxBatch());
     struct.threads(options.threads());
+    struct.tier(number(options.tier()));
     gf_session session = new gf_session();
     Native.check(GatefuseNative.gf_session_create(handle, struct, session));
-    return new NativeSession(spec, session);
+    return new NativeSession(spec, session, hasStreams());
   }
 
   @Override

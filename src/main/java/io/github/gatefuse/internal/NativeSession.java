@@ -15,15 +15,17 @@ import java.util.Map;
 final class NativeSession implements BackendSession {
   private final RnnSpec spec;
   private final gf_session handle;
+  private final boolean hasStreams;
 
-  NativeSession(RnnSpec spec, gf_session handle) {
+  NativeSession(RnnSpec spec, gf_session handle, boolean hasStreams) {
     this.spec = spec;
     this.handle = handle;
+    this.hasStreams = hasStreams;
   }
 
   @Override
   public BackendCall call() {
-    return new NativeCall(spec, handle);
+    return new NativeCall(spec, handle, hasStreams);
   }
 
   @Override
@@ -47,6 +49,11 @@ final class NativeSession implements BackendSession {
   private static String take(Map<String, String> facts, String key, String otherwise) {
     String value = facts.remove(key);
     return value == null ? otherwise : value;
+  }
+
+  @Override
+  public void synchronize() {
+    Native.check(GatefuseNative.gf_session_synchronize(handle));
   }
 
   @Override

@@ -1,4 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/** The native CPU backend: the C interface seen from Java. Not part of the API. */
+/** The native backends, CPU and CUDA: the C interface seen from Java. Not part of the API. */
 package io.github.gatefuse.internal;

@@ -12,7 +12,7 @@ import java.util.stream.Stream;
  */
 final class LayerDirection {
   private final RnnSpec spec;
-  private final Precision precision;
+  private final Rounding rounding;
   private final boolean reverse;
   private final CellMath cell;
   private final Matrix weightIh;
@@ -20,9 +20,9 @@ final class LayerDirection {
   private final double[] biasIh;
   private final double[] biasHh;
 
-  LayerDirection(RnnSpec spec, int layer, int direction, Weights weights, Precision precision) {
+  LayerDirection(RnnSpec spec, int layer, int direction, Weights weights, Rounding rounding) {
     this.spec = spec;
-    this.precision = precision;
+    this.rounding = rounding;
     reverse = direction == 1;
     cell = CellMath.of(spec.cell());
     String suffix = RnnSpec.suffix(layer, direction);
@@ -33,11 +33,13 @@ final class LayerDirection {
   }
 
   private Matrix matrix(Weights weights, String name) {
-    return new Matrix(spec.rows(), precision.operands(weights.doubles(name)));
+    return new Matrix(spec.rows(), rounding.roundOperands(weights.doubles(name)));
   }
 
   private double[] bias(Weights weights, String name) {
-    return weights.has(name) ? precision.values(weights.doubles(name)) : new double[spec.rows()];
+    return weights.has(name)
+        ? rounding.roundValues(weights.doubles(name))
+        : new double[spec.rows()];
   }
 
   /** Bytes of the parameters. */
@@ -57,10 +59,12 @@ final class LayerDirection {
    * @param x the input of all [T, B, inputs]; not read past a sequence's end
    * @param y the output of all [T, B, D*H]; not written past a sequence's end
    * @param unit where this direction's units start in a row of y
+   * @param followed the y of another implementation, whose h each step but the first begins with;
+   *     null for none
    */
-  void run(Step[] sequences, double[] x, double[] y, int unit) {
+  void run(Step[] sequences, double[] x, double[] y, int unit, double[] followed) {
     Products input = new Products(weightIh, sequences, s -> s.x, s -> s.input);
-    Products recurrent = new Products(weightHh, sequences, s -> s.h, s -> s.recurrent);
+    Products recurrent = new Products(weightHh, sequences, s -> s.hRead, s -> s.recurrent);
     Products second = new Products(weightHh, sequences, s -> s.gated, s -> s.recurrent);
     int batch = sequences.length;
     int active = batch;
@@ -69,7 +73,12 @@ final class LayerDirection {
         active--;
       }
       for (int i = 0; i < active; i++) {
-        begin(sequences[i], x, row(sequences[i], n, batch));
+        Step s = sequences[i];
+        if (followed != null && n > 0) {
+          int at = row(s, n - 1, batch) * spec.outputSize() + unit;
+          System.arraycopy(followed, at, s.h, 0, s.h.length);
+        }
+        begin(s, x, row(s, n, batch));
       }
       input.add(active, 0, spec.rows());
       preactivations(sequences, active, recurrent, second);
@@ -108,7 +117,8 @@ final class LayerDirection {
   }
 
   private void begin(Step s, double[] x, int row) {
-    System.arraycopy(x, row * s.x.length, s.x, 0, s.x.length);
+    rounding.copyOperands(x, row * s.x.length, s.x);
+    rounding.copyOperands(s.h, 0, s.hRead);
     System.arraycopy(biasIh, 0, s.input, 0, biasIh.length);
     System.arraycopy(biasHh, 0, s.recurrent, 0, biasHh.length);
   }
@@ -129,7 +139,7 @@ final class LayerDirection {
       s.addUp(0, first);
       s.addUp(end, rows);
       for (int j = 0; j < s.h.length && first < end; j++) {
-        s.gated[j] = precision.operand(cell.gated(s, j));
+        s.gated[j] = rounding.operand(cell.gated(s, j));
       }
     }
     second.add(active, first, end);

@@ -4,6 +4,8 @@ package io.github.gatefuse.reference;
 import io.github.gatefuse.Backend;
 import io.github.gatefuse.DeviceReport;
 import io.github.gatefuse.ExecutionPath;
+import io.github.gatefuse.Precision;
+import io.github.gatefuse.RnnOptions;
 import io.github.gatefuse.RnnSpec;
 import io.github.gatefuse.SessionOptions;
 import io.github.gatefuse.Weights;
@@ -11,11 +13,13 @@ import io.github.gatefuse.spi.BackendCall;
 import io.github.gatefuse.spi.BackendModel;
 import io.github.gatefuse.spi.BackendProvider;
 import io.github.gatefuse.spi.BackendSession;
+import java.util.EnumSet;
 import java.util.Map;
+import java.util.Set;
 
 /**
- * Makes the pure-Java reference a backend, in {@link Precision#FLOAT}, so that a state carried in
- * float32 between calls is exactly the state within a call.
+ * Makes the pure-Java reference a backend, with the {@link Rounding#of} each precision. Its values
+ * are float32, so that a state carried between calls is exactly the state within a call.
  *
  * <p>Thread-safe.
  */
@@ -36,22 +40,28 @@ public final class ReferenceBackendProvider implements BackendProvider {
 
   @Override
   public DeviceReport probe() {
-    return new DeviceReport(Backend.REFERENCE, true, device(), "pure Java, readable before fast");
+    return DeviceReport.on(Backend.REFERENCE, device(), "pure Java, readable before fast");
   }
 
   @Override
-  public BackendModel create(RnnSpec spec, Weights weights) {
-    return new Model(new ReferenceNetwork(spec, weights, Precision.FLOAT));
+  public Set<Precision> precisions() {
+    return EnumSet.allOf(Precision.class);
+  }
+
+  @Override
+  public BackendModel create(RnnSpec spec, Weights weights, RnnOptions options) {
+    Rounding rounding = Rounding.of(options.precision());
+    return new Model(new ReferenceNetwork(spec, weights, rounding), options.precision());
   }
 
   private static String device() {
     return System.getProperty("java.vm.name") + " " + System.getProperty("java.vm.version");
   }
 
-  private record Model(ReferenceNetwork network) implements BackendModel {
+  private record Model(ReferenceNetwork network, Precision precision) implements BackendModel {
     @Override
     public BackendSession session(SessionOptions options) {
-      return new Session(network);
+      return new Session(network, precision);
     }
 
     @Override
@@ -65,7 +75,7 @@ public final class ReferenceBackendProvider implements BackendProvider {
     }
   }
 
-  private record Session(ReferenceNetwork network) implements BackendSession {
+  private record Session(ReferenceNetwork network, Precision precision) implements BackendSession {
     @Override
     public BackendCall call() {
       return new ReferenceCall(network);
@@ -77,7 +87,7 @@ public final class ReferenceBackendProvider implements BackendProvider {
           Backend.REFERENCE,
           device(),
           "jvm",
-          "float32",
+          precision.id(),
           1,
           "pure Java, readable before fast",
           Map.of());

@@ -12,48 +12,49 @@ import java.util.stream.IntStream;
  * The pure-Java reference: what the right answer is, readable before fast.
  *
  * <p>A network of stacked layers in one or two directions, after an optional embedding and before
- * an optional linear head, in the {@link Precision} asked for. All other implementations are held
+ * an optional linear head, with the {@link Rounding} asked for. All other implementations are held
  * to it, and it is held to vectors that share no code with it.
  *
  * <p>Immutable and thread-safe.
  */
 public final class ReferenceNetwork {
   private final RnnSpec spec;
-  private final Precision precision;
+  private final Rounding rounding;
   private final LayerDirection[] slots;
   private final double[] embedding;
   private final Matrix headWeight;
   private final double[] headBias;
 
   /**
-   * Takes the parameters, rounded to the precision.
+   * Takes the parameters, rounded.
    *
    * @param spec the network
    * @param weights its parameters, as {@link RnnSpec#parameters()} lists them; missing biases are
    *     zeros
-   * @param precision what numbers are rounded to
+   * @param rounding what numbers are rounded to
    * @throws IllegalArgumentException if the weights do not belong to the network
    */
-  public ReferenceNetwork(RnnSpec spec, Weights weights, Precision precision) {
+  public ReferenceNetwork(RnnSpec spec, Weights weights, Rounding rounding) {
     weights.check(spec);
     this.spec = spec;
-    this.precision = Objects.requireNonNull(precision, "precision");
+    this.rounding = Objects.requireNonNull(rounding, "rounding");
     slots = new LayerDirection[spec.slots()];
     for (int slot = 0; slot < slots.length; slot++) {
       int layer = slot / spec.directions();
       int direction = slot % spec.directions();
-      slots[slot] = new LayerDirection(spec, layer, direction, weights, precision);
+      slots[slot] = new LayerDirection(spec, layer, direction, weights, rounding);
     }
     embedding =
-        spec.vocabulary() > 0 ? precision.operands(weights.doubles(RnnSpec.EMBEDDING)) : null;
+        spec.vocabulary() > 0 ? rounding.roundOperands(weights.doubles(RnnSpec.EMBEDDING)) : null;
     boolean head = spec.outputs() > 0;
     headWeight =
         head
-            ? new Matrix(spec.outputs(), precision.operands(weights.doubles(RnnSpec.HEAD_WEIGHT)))
+            ? new Matrix(
+                spec.outputs(), rounding.roundOperands(weights.doubles(RnnSpec.HEAD_WEIGHT)))
             : null;
     headBias =
         head && weights.has(RnnSpec.HEAD_BIAS)
-            ? precision.values(weights.doubles(RnnSpec.HEAD_BIAS))
+            ? rounding.roundValues(weights.doubles(RnnSpec.HEAD_BIAS))
             : new double[spec.outputs()];
   }
 
@@ -184,18 +185,18 @@ public final class ReferenceNetwork {
   }
 
   /**
-   * The precision.
+   * Where it rounds.
    *
    * @return what numbers are rounded to
    */
-  public Precision precision() {
-    return precision;
+  public Rounding rounding() {
+    return rounding;
   }
 
   /**
    * The memory that the parameters take, in bytes.
    *
-   * @return 8 for each value, whatever the precision
+   * @return 8 for each value, whatever the rounding
    */
   public long bytes() {
     long bytes = Arrays.stream(slots).mapToLong(LayerDirection::bytes).sum();
@@ -212,34 +213,51 @@ public final class ReferenceNetwork {
    * @throws IllegalArgumentException for a wrong shape, length, token or target, naming it
    */
   public Outputs run(Inputs in) {
+    return run(in, new double[spec.layers()][]);
+  }
+
+  /**
+   * Follows another implementation: each step begins with the hidden state that the other one gave,
+   * and each layer and the head read the outputs that it gave. Cell states are carried here. So
+   * both round the very same numbers to operands, and differ by what one step makes of them: a
+   * rounding that went the other way, for a difference in the last bit, is not carried on.
+   *
+   * @param in the inputs
+   * @param layers the other's y of each layer [L][T, B, D*H]
+   * @return the outputs
+   * @throws IllegalArgumentException for a wrong shape, length, token or target, naming it
+   */
+  public Outputs follow(Inputs in, double[][] layers) {
+    if (layers.length != spec.layers()) {
+      throw new IllegalArgumentException(
+          "layers: expected " + spec.layers() + ", got " + layers.length);
+    }
+    for (double[] y : layers) {
+      int expected = InputCheck.count("output", in.steps(), in.batch(), spec.outputSize());
+      if (y.length != expected) {
+        throw new IllegalArgumentException(
+            "layers: expected outputs of " + expected + " values, got " + y.length);
+      }
+    }
+    return run(in, layers);
+  }
+
+  private Outputs run(Inputs in, double[][] followed) {
     int[] lengths = InputCheck.check(spec, in);
     int batch = in.batch();
     int states = InputCheck.count("state", spec.slots(), batch, spec.hiddenSize());
-    double[] hn = in.h0() == null ? new double[states] : precision.operands(in.h0().clone());
-    double[] cn = in.c0() == null ? new double[states] : precision.values(in.c0().clone());
-    double[] x = embedding == null ? rounded(in, lengths) : embed(in, lengths);
+    double[] hn = in.h0() == null ? new double[states] : rounding.roundValues(in.h0().clone());
+    double[] cn = in.c0() == null ? new double[states] : rounding.roundValues(in.c0().clone());
+    double[] x = embedding == null ? in.x() : embed(in, lengths);
+    double[] y = null;
     for (int layer = 0; layer < spec.layers(); layer++) {
-      x = layer(layer, in, lengths, x, hn, cn);
+      y = layer(layer, in, lengths, x, hn, cn, followed[layer]);
+      x = followed[layer] == null ? y : followed[layer];
     }
     double[] cell = spec.cell().hasCellState() ? cn : null;
     return spec.outputs() == 0
-        ? new Outputs(x, hn, cell, null, null, null)
-        : head(in, lengths, x, hn, cell);
-  }
-
-  /** The valid inputs, rounded. */
-  private double[] rounded(Inputs in, int[] lengths) {
-    double[] x = new double[in.x().length];
-    int width = spec.inputSize();
-    for (int t = 0; t < in.steps(); t++) {
-      for (int b = 0; b < in.batch(); b++) {
-        int start = (t * in.batch() + b) * width;
-        for (int i = start; i < start + width && t < lengths[b]; i++) {
-          x[i] = precision.operand(in.x()[i]);
-        }
-      }
-    }
-    return x;
+        ? new Outputs(y, hn, cell, null, null, null)
+        : head(in, lengths, x, y, hn, cell);
   }
 
   /** The embedding's rows of the valid tokens. */
@@ -259,7 +277,13 @@ public final class ReferenceNetwork {
 
   /** One layer over all sequences in its directions; the state is updated in place. */
   private double[] layer(
-      int layer, Inputs in, int[] lengths, double[] x, double[] hn, double[] cn) {
+      int layer,
+      Inputs in,
+      int[] lengths,
+      double[] x,
+      double[] hn,
+      double[] cn,
+      double[] followed) {
     int batch = in.batch();
     int hidden = spec.hiddenSize();
     int inputWidth = layer == 0 ? spec.inputSize() : spec.outputSize();
@@ -276,11 +300,11 @@ public final class ReferenceNetwork {
       Step[] sequences = new Step[batch];
       for (int i = 0; i < batch; i++) {
         int b = longestFirst[i];
-        sequences[i] = new Step(spec, inputWidth, b, lengths[b], precision);
+        sequences[i] = new Step(spec, inputWidth, b, lengths[b], rounding);
         System.arraycopy(hn, (slot * batch + b) * hidden, sequences[i].h, 0, hidden);
         System.arraycopy(cn, (slot * batch + b) * hidden, sequences[i].c, 0, hidden);
       }
-      slots[slot].run(sequences, x, y, direction * hidden);
+      slots[slot].run(sequences, x, y, direction * hidden, followed);
       for (Step s : sequences) {
         System.arraycopy(s.h, 0, hn, (slot * batch + s.sequence) * hidden, hidden);
         System.arraycopy(s.c, 0, cn, (slot * batch + s.sequence) * hidden, hidden);
@@ -289,8 +313,8 @@ public final class ReferenceNetwork {
     return y;
   }
 
-  /** The linear head and its log-softmax at every valid step. */
-  private Outputs head(Inputs in, int[] lengths, double[] y, double[] hn, double[] cn) {
+  /** The linear head on x and its log-softmax at every valid step. */
+  private Outputs head(Inputs in, int[] lengths, double[] x, double[] y, double[] hn, double[] cn) {
     int outputs = spec.outputs();
     int steps = in.steps();
     int batch = in.batch();
@@ -309,18 +333,18 @@ public final class ReferenceNetwork {
         continue;
       }
       System.arraycopy(headBias, 0, row, 0, outputs);
-      System.arraycopy(y, at * hidden.length, hidden, 0, hidden.length);
+      rounding.copyOperands(x, at * hidden.length, hidden);
       headWeight.addProduct(hidden, row);
-      precision.values(row);
+      rounding.roundValues(row);
       if (logits != null) {
         System.arraycopy(row, 0, logits, at * outputs, outputs);
       }
       double logSum = logSumExp(row);
       if (targetLogs != null) {
-        targetLogs[at] = precision.value(row[in.targets()[at]] - logSum);
+        targetLogs[at] = rounding.value(row[in.targets()[at]] - logSum);
       }
       for (int o = 0; logs != null && o < outputs; o++) {
-        logs[at * outputs + o] = precision.value(row[o] - logSum);
+        logs[at * outputs + o] = rounding.value(row[o] - logSum);
       }
     }
     return new Outputs(y, hn, cn, logits, logs, targetLogs);

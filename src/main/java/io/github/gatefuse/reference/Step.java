@@ -10,7 +10,7 @@ import java.util.List;
  * mathematics sees it.
  *
  * <p>Blocks are numbered as in {@link Cell#blocks()}; j is the hidden unit. What the methods return
- * is rounded to the precision. Not thread-safe; one object serves a whole sequence.
+ * is rounded. Not thread-safe; one object serves a whole sequence.
  */
 final class Step {
   /** The number of the sequence in the batch. */
@@ -19,14 +19,17 @@ final class Step {
   /** The steps of the sequence. */
   final int length;
 
-  /** The input of this step [I, or D*H above the first layer]. */
+  /** The input of this step as products read it [I, or D*H above the first layer]. */
   final double[] x;
 
   /**
-   * The state [H], in place: before the cell's turn that of the step before, after it that of this
-   * step.
+   * The state as it is carried [H], in place: before the cell's turn that of the step before, after
+   * it that of this step.
    */
   final double[] h;
+
+  /** The state of the step before as products read it [H]. */
+  final double[] hRead;
 
   /** The cell state [H], in place like h; stays as it is in a GRU. */
   final double[] c;
@@ -40,22 +43,23 @@ final class Step {
   /** a = W x + b + R h + b' of each row [rows]. */
   final double[] a;
 
-  /** What a second product multiplies in place of h [H]. */
+  /** What a second product reads in place of h [H]. */
   final double[] gated;
 
-  private final Precision precision;
+  private final Rounding rounding;
   private final int chunk;
   private final int[] start;
   private final double[][] cumax;
   private final double[][] complement;
 
-  Step(RnnSpec spec, int inputs, int sequence, int length, Precision precision) {
+  Step(RnnSpec spec, int inputs, int sequence, int length, Rounding rounding) {
     this.sequence = sequence;
     this.length = length;
-    this.precision = precision;
+    this.rounding = rounding;
     chunk = spec.chunk();
     x = new double[inputs];
     h = new double[spec.hiddenSize()];
+    hRead = new double[spec.hiddenSize()];
     c = new double[spec.hiddenSize()];
     gated = new double[spec.hiddenSize()];
     input = new double[spec.rows()];
@@ -77,15 +81,15 @@ final class Step {
   /** Rounds the sums W x + b and R h + b' of rows into their pre-activations. */
   void addUp(int first, int end) {
     for (int row = first; row < end; row++) {
-      a[row] = precision.value(input[row] + recurrent[row]);
+      a[row] = rounding.value(input[row] + recurrent[row]);
     }
   }
 
   /** Rounds the two parts of a block that the cell keeps apart. */
   void keepApart(int block) {
     for (int row = start[block]; row < start[block + 1]; row++) {
-      input[row] = precision.value(input[row]);
-      recurrent[row] = precision.value(recurrent[row]);
+      input[row] = rounding.value(input[row]);
+      recurrent[row] = rounding.value(recurrent[row]);
     }
   }
 
@@ -102,30 +106,30 @@ final class Step {
     for (int block = 0; block < cumax.length; block++) {
       if (cumax[block] != null) {
         Gates.cumax(a, start[block], chunk, cumax[block], complement[block]);
-        precision.values(cumax[block]);
-        precision.values(complement[block]);
+        rounding.roundValues(cumax[block]);
+        rounding.roundValues(complement[block]);
       }
     }
   }
 
   /** σ(a) of a block. */
   double sigmoid(int block, int j) {
-    return precision.value(Gates.sigmoid(a[start[block] + j]));
+    return rounding.value(Gates.sigmoid(a[start[block] + j]));
   }
 
   /** 1 - σ(a) of a block, as σ(-a). */
   double sigmoidBar(int block, int j) {
-    return precision.value(Gates.sigmoid(-a[start[block] + j]));
+    return rounding.value(Gates.sigmoid(-a[start[block] + j]));
   }
 
   /** tanh(a) of a block. */
   double tanh(int block, int j) {
-    return precision.value(Math.tanh(a[start[block] + j]));
+    return rounding.value(Math.tanh(a[start[block] + j]));
   }
 
   /** tanh of a pre-activation that the cell puts together itself. */
   double tanh(double a) {
-    return precision.value(Math.tanh(precision.value(a)));
+    return rounding.value(Math.tanh(rounding.value(a)));
   }
 
   /** The cumulative softmax of a chunked block, for unit j. */
@@ -150,17 +154,17 @@ final class Step {
 
   /** Rounds a named quantity. */
   double round(double value) {
-    return precision.value(value);
+    return rounding.value(value);
   }
 
   /** The LSTM family's end of a step: c' and then h' = o tanh(c'). */
   void set(int j, double newCell, double output) {
-    c[j] = precision.value(newCell);
-    h[j] = precision.operand(output * precision.value(Math.tanh(c[j])));
+    c[j] = rounding.value(newCell);
+    h[j] = rounding.value(output * rounding.value(Math.tanh(c[j])));
   }
 
   /** The GRU family's end of a step: h'. */
   void set(int j, double newHidden) {
-    h[j] = precision.operand(newHidden);
+    h[j] = rounding.value(newHidden);
   }
 }

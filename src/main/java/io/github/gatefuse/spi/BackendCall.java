@@ -3,16 +3,17 @@ package io.github.gatefuse.spi;
 
 import io.github.gatefuse.GatefuseException;
 import java.nio.Buffer;
+import org.bytedeco.javacpp.Pointer;
 
 /**
- * One prepared call of a session: the buffers, the shape, and then runs without any allocation.
+ * One prepared call of a session: the memory, the shape, and then runs without any allocation.
  *
  * <p>Used by one thread at a time together with its session; the caller sees to that.
  */
 public interface BackendCall {
   /**
-   * Sets or removes a buffer. It stays in use until it is replaced; the implementation keeps it
-   * reachable.
+   * Sets a buffer in host memory, or removes what is set. It stays in use until it is replaced; the
+   * implementation keeps it reachable.
    *
    * @param argument which one
    * @param buffer direct, of native byte order, naturally aligned, whose values begin at index 0; a
@@ -20,6 +21,28 @@ public interface BackendCall {
    *     null for none
    */
   void bind(Argument argument, Buffer buffer);
+
+  /**
+   * Sets memory of the model's device. Called only where there is {@link BackendModel#hasStreams}.
+   *
+   * @param argument which one, never {@link Argument#LENGTHS}
+   * @param memory naturally aligned, whose values begin at its position; a {@link
+   *     org.bytedeco.javacpp.FloatPointer}, or an {@link org.bytedeco.javacpp.IntPointer} for an
+   *     argument of integers; nobody changes the object
+   */
+  default void bind(Argument argument, Pointer memory) {
+    throw new UnsupportedOperationException("device memory");
+  }
+
+  /**
+   * Sets the stream of the runs that follow. Called only where there is {@link
+   * BackendModel#hasStreams}.
+   *
+   * @param stream whose address is the stream's handle; null for the session's own
+   */
+  default void stream(Pointer stream) {
+    throw new UnsupportedOperationException("streams");
+  }
 
   /**
    * Sets the shape of the runs that follow. Called before the first run and whenever the shape
@@ -32,10 +55,21 @@ public interface BackendCall {
   void shape(int steps, int batch, boolean batchMajor);
 
   /**
-   * Runs the network on the buffers as they are set.
+   * Runs the network on the memory as it is set, all of it of one kind but the lengths.
    *
    * @throws IllegalArgumentException if the backend refuses the arguments
    * @throws GatefuseException if the backend fails
    */
   void run();
+
+  /**
+   * Puts a run on the stream and returns; {@link BackendSession#synchronize} waits for it. Without
+   * streams it is a run.
+   *
+   * @throws IllegalArgumentException if the backend refuses the arguments
+   * @throws GatefuseException if the backend fails, in an earlier run perhaps
+   */
+  default void enqueue() {
+    run();
+  }
 }

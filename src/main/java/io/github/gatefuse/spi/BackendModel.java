@@ -3,6 +3,8 @@ package io.github.gatefuse.spi;
 
 import io.github.gatefuse.GatefuseException;
 import io.github.gatefuse.SessionOptions;
+import io.github.gatefuse.Tier;
+import java.util.Set;
 
 /**
  * A network with its weights packed for a backend.
@@ -12,10 +14,29 @@ import io.github.gatefuse.SessionOptions;
  */
 public interface BackendModel extends AutoCloseable {
   /**
+   * The tiers that may be asked for. Which one fits, {@link #session} says.
+   *
+   * @return {@link Tier#AUTO} alone, unless an implementation has more
+   */
+  default Set<Tier> tiers() {
+    return Set.of(Tier.AUTO);
+  }
+
+  /**
+   * Whether calls take device memory and streams, and can be enqueued.
+   *
+   * @return false, unless an implementation has them
+   */
+  default boolean hasStreams() {
+    return false;
+  }
+
+  /**
    * Makes a session. Any number may be open.
    *
-   * @param options its capacity
+   * @param options its capacity, and one of the tiers
    * @return a session that the caller owns
+   * @throws IllegalArgumentException if the tier does not fit the network or the device
    * @throws GatefuseException if memory runs out
    */
   BackendSession session(SessionOptions options);

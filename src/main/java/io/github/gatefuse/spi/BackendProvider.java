@@ -4,8 +4,12 @@ package io.github.gatefuse.spi;
 import io.github.gatefuse.Backend;
 import io.github.gatefuse.DeviceReport;
 import io.github.gatefuse.GatefuseException;
+import io.github.gatefuse.Precision;
+import io.github.gatefuse.RnnOptions;
 import io.github.gatefuse.RnnSpec;
 import io.github.gatefuse.Weights;
+import java.nio.ByteBuffer;
+import java.util.Set;
 
 /**
  * Makes models of one backend. Implementations have a public constructor without parameters, whose
@@ -37,12 +41,34 @@ public interface BackendProvider {
   DeviceReport probe();
 
   /**
+   * The precisions that any of the backend's devices has. Which one has it, {@link #create} says.
+   *
+   * @return float32 alone, unless an implementation has more
+   */
+  default Set<Precision> precisions() {
+    return Set.of(Precision.FLOAT32);
+  }
+
+  /**
    * Makes a model.
    *
    * @param spec the network
    * @param weights its parameters, already held against the network; read before the call returns
+   * @param options for this backend: one of its precisions, a device of its report
    * @return a model that the caller owns
+   * @throws GatefuseException if the backend or its device does not run such a model here, or
+   *     memory runs out
+   */
+  BackendModel create(RnnSpec spec, Weights weights, RnnOptions options);
+
+  /**
+   * Allocates host memory that the backend's devices read and write by themselves.
+   *
+   * @param bytes at least 1
+   * @return memory of zeros, that the caller owns
    * @throws GatefuseException if the backend does not run here, or memory runs out
    */
-  BackendModel create(RnnSpec spec, Weights weights);
+  default HostMemory pinned(int bytes) {
+    return new HostMemory(ByteBuffer.allocateDirect(bytes), () -> {});
+  }
 }

@@ -2,6 +2,7 @@
 package io.github.gatefuse.spi;
 
 import io.github.gatefuse.ExecutionPath;
+import io.github.gatefuse.GatefuseException;
 
 /**
  * A workspace of a backend's model.
@@ -30,7 +31,15 @@ public interface BackendSession extends AutoCloseable {
    */
   long bytes();
 
-  /** Frees the workspace. Called once, never during a call. */
+  /**
+   * Waits until all enqueued calls are complete. There are none without {@link
+   * BackendModel#hasStreams}.
+   *
+   * @throws GatefuseException if one of them failed
+   */
+  default void synchronize() {}
+
+  /** Frees the workspace. Called once, never during a call, and after {@link #synchronize}. */
   @Override
   void close();
 }

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import io.github.gatefuse.Backend;
 import io.github.gatefuse.Cell;
 import io.github.gatefuse.Rnn;
+import io.github.gatefuse.RnnOptions;
 import io.github.gatefuse.RnnSpec;
 import java.nio.file.Path;
 import java.util.List;
@@ -29,7 +30,8 @@ class ByteModelTest {
   }
 
   private static RnnSpec load(Path file, String cell) {
-    try (Rnn model = ByteModel.load(file, Optional.ofNullable(cell), Backend.REFERENCE)) {
+    try (Rnn model =
+        ByteModel.load(file, Optional.ofNullable(cell), RnnOptions.of(Backend.REFERENCE))) {
       return model.spec();
     }
   }

@@ -264,6 +264,22 @@ class ScoreCommandTest {
     assertEquals("reference", ((Map<?, ?>) summary.get("path")).get("backend"));
   }
 
+  @Test
+  void aPrecisionIsChosenOrRefusedByTheBackend() throws IOException {
+    String file = file("t", "some text\n");
+    Map<String, Object> half = json("--backend=reference", "--precision=bfloat16", file);
+    assertEquals("bfloat16", ((Map<?, ?>) half.get("path")).get("precision"));
+    Map<String, Object> full = json("--backend=reference", file);
+    double difference =
+        Math.abs((Double) half.get("bits_per_byte") - (Double) full.get("bits_per_byte"));
+    assertTrue(difference > 0 && difference < 0.1, "difference " + difference);
+    if (available().contains(Backend.CPU)) {
+      assertRefused(
+          score("--backend=cpu", "--precision=bfloat16", file),
+          "precision: expected float32 on the cpu backend, got bfloat16");
+    }
+  }
+
   /** The command is refused with one line, before anything is written. */
   private static void assertRefused(Outcome outcome, String message) {
     assertEquals(2, outcome.code(), outcome.err());
@@ -296,6 +312,9 @@ class ScoreCommandTest {
     assertRefused(
         score("--backend=gpu", file),
         "--backend: expected one of auto, reference, cpu, cuda, cudnn; got gpu");
+    assertRefused(
+        score("--precision=half", file),
+        "--precision: expected one of float32, tf32, bfloat16, float16; got half");
     assertRefused(
         score("--json", "--per-line", file),
         "--json and --per-line: both write to standard output; expected --per-line=FILE");

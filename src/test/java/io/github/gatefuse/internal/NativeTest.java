@@ -11,6 +11,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.github.gatefuse.Backend;
 import io.github.gatefuse.Cell;
+import io.github.gatefuse.ContextLostException;
 import io.github.gatefuse.DeviceReport;
 import io.github.gatefuse.ExecutionPath;
 import io.github.gatefuse.ForwardCall;
@@ -40,7 +41,7 @@ class NativeTest {
   }
 
   private static void assumeNative() {
-    DeviceReport report = new NativeBackendProvider().probe();
+    DeviceReport report = new CpuBackendProvider().probe();
     assumeTrue(report.available(), report::toString);
   }
 
@@ -63,6 +64,7 @@ class NativeTest {
       GatefuseException e = (GatefuseException) Native.exception(3 + i, "why");
       assertEquals(codes[i], e.code());
       assertEquals("why", e.getMessage());
+      assertEquals(codes[i] == Code.CONTEXT_LOST, e instanceof ContextLostException);
     }
     GatefuseException unknown = (GatefuseException) Native.exception(99, "why");
     assertEquals(Code.INTERNAL, unknown.code());

@@ -8,9 +8,9 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import io.github.gatefuse.Cell;
 import io.github.gatefuse.RnnSpec;
 import io.github.gatefuse.Weights;
-import io.github.gatefuse.reference.Precision;
 import io.github.gatefuse.reference.ReferenceNetwork;
 import io.github.gatefuse.reference.ReferenceNetwork.Inputs;
+import io.github.gatefuse.reference.Rounding;
 import java.util.List;
 import java.util.Random;
 import java.util.stream.IntStream;
@@ -46,7 +46,7 @@ class GateOrderTest {
   }
 
   private static double[] run(RnnSpec spec, Weights weights) {
-    ReferenceNetwork network = new ReferenceNetwork(spec, weights, Precision.DOUBLE);
+    ReferenceNetwork network = new ReferenceNetwork(spec, weights, Rounding.DOUBLE);
     return network.run(Inputs.of(T, 1, input())).y();
   }
 

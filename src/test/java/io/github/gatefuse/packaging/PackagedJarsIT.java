@@ -3,6 +3,7 @@ package io.github.gatefuse.packaging;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.File;
 import java.io.IOException;
@@ -11,7 +12,9 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.jar.JarEntry;
 import java.util.jar.JarFile;
+import java.util.jar.JarOutputStream;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
@@ -24,6 +27,10 @@ class PackagedJarsIT {
   private static final String NAME = "gatefuse-" + System.getProperty("gatefuse.test.version");
   private static final Path MAIN = TARGET.resolve(NAME + ".jar");
   private static final Path NATIVES = TARGET.resolve(NAME + "-linux-x86_64.jar");
+  private static final Path GPU = TARGET.resolve(NAME + "-linux-x86_64-gpu.jar");
+  private static final String GPU_LIBRARY =
+      "io/github/gatefuse/binding/linux-x86_64-gpu/libgatefuse_cuda.so";
+  private static final Path FAKES = Path.of(System.getProperty("gatefuse.test.fakes"));
   private static final String CONSUMER = "io.github.gatefuse.example.Consumer";
   private static final String CACHE = "-Dorg.bytedeco.javacpp.cachedir=";
 
@@ -102,6 +109,47 @@ class PackagedJarsIT {
             "io/github/gatefuse/binding/linux-x86_64/libgatefuse.so",
             "io/github/gatefuse/binding/linux-x86_64/libjnigatefuse.so"),
         libraries(NATIVES));
+  }
+
+  @Test
+  void namesTheMissingGpuJar() throws Exception {
+    Result result = onClassPath(withNatives(), "cuda", CACHE + cache);
+    assertEquals(1, result.status, result.output);
+    assertTrue(result.output.contains("with classifier linux-x86_64-gpu"), result.output);
+  }
+
+  /** A fake library in the place of the real one: it computes nothing, so it is seen to run. */
+  @Test
+  void takesTheCudaLibraryFromAJarOfItsOwn() throws Exception {
+    Path jar = compiled.resolveSibling("fake-gpu.jar");
+    try (JarOutputStream out = new JarOutputStream(Files.newOutputStream(jar))) {
+      out.putNextEntry(new JarEntry(GPU_LIBRARY));
+      Files.copy(FAKES.resolve("libfake_device.so"), out);
+    }
+    List<Path> jars = new ArrayList<>(withNatives());
+    jars.add(jar);
+    Result result = onClassPath(jars, "cuda", CACHE + cache);
+    assertEquals(0, result.status, result.output);
+    assertTrue(result.output.startsWith("cuda differs"), result.output);
+    assertEquals("cuda differs", onClassPath(jars, "auto", CACHE + cache).output.substring(0, 12));
+  }
+
+  /** Present where the CUDA backend was built, which a GPU is not needed for. */
+  @Test
+  void theGpuJarRunsOrSaysWhyNot() throws Exception {
+    assumeTrue(Files.exists(GPU), "the CUDA backend was not built");
+    assertEquals(List.of(GPU_LIBRARY), libraries(GPU));
+    List<Path> jars = new ArrayList<>(withNatives());
+    jars.add(GPU);
+    Result onModules = onModulePath(jars, "cuda");
+    for (Result result : List.of(onClassPath(jars, "cuda", CACHE + cache), onModules)) {
+      boolean says =
+          result.status == 1
+              && result.output.contains("CUDA backend: ")
+              && !result.output.contains("expected the jar");
+      assertTrue(says || result.equals(new Result(0, "cuda agrees")), result.output);
+    }
+    assertEquals(0, onModulePath(jars, "auto").status);
   }
 
   private static List<String> libraries(Path jar) throws IOException {

@@ -88,10 +88,10 @@ class GatesTest {
         continue;
       }
       smallest = Math.min(smallest, exact);
-      double f = Precision.FLOAT.value(Gates.sigmoid(a));
-      double fBar = Precision.FLOAT.value(Gates.sigmoid(-a));
-      double rBar = Precision.FLOAT.value(Gates.sigmoid(-r));
-      double gBar = Precision.FLOAT.value(Gates.refine(fBar, f, rBar));
+      double f = Rounding.FLOAT.value(Gates.sigmoid(a));
+      double fBar = Rounding.FLOAT.value(Gates.sigmoid(-a));
+      double rBar = Rounding.FLOAT.value(Gates.sigmoid(-r));
+      double gBar = Rounding.FLOAT.value(Gates.refine(fBar, f, rBar));
       assertEquals(exact, gBar, 2e-6 * exact, "a = " + a + ", r = " + r);
     }
     assertTrue(smallest < 1e-36, "the smallest complement was " + smallest);

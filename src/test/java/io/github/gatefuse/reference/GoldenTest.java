@@ -29,17 +29,17 @@ class GoldenTest {
   @ParameterizedTest
   @MethodSource("cases")
   void doubleAgrees(GoldenCase golden) {
-    check(golden, Precision.DOUBLE, DOUBLE_TOLERANCE);
+    check(golden, Rounding.DOUBLE, DOUBLE_TOLERANCE);
   }
 
   @ParameterizedTest
   @MethodSource("cases")
   void floatAgrees(GoldenCase golden) {
-    check(golden, Precision.FLOAT, FLOAT_TOLERANCE);
+    check(golden, Rounding.FLOAT, FLOAT_TOLERANCE);
   }
 
-  private static void check(GoldenCase golden, Precision precision, double tolerance) {
-    ReferenceNetwork network = new ReferenceNetwork(golden.spec(), golden.weights(), precision);
+  private static void check(GoldenCase golden, Rounding rounding, double tolerance) {
+    ReferenceNetwork network = new ReferenceNetwork(golden.spec(), golden.weights(), rounding);
     Outputs out =
         network.run(
             Inputs.of(golden.steps(), golden.batch(), pastTheEndNaN(golden))

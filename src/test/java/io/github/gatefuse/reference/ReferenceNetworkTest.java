@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.gatefuse.Cell;
+import io.github.gatefuse.Precision;
 import io.github.gatefuse.RnnSpec;
 import io.github.gatefuse.WeightInit;
 import io.github.gatefuse.Weights;
@@ -35,9 +36,9 @@ class ReferenceNetworkTest {
     return RnnSpec.of(cell, 5, 6).withChunk(cell.hasChunkedBlocks() ? 3 : 1);
   }
 
-  private static ReferenceNetwork network(RnnSpec spec, Precision precision) {
+  private static ReferenceNetwork network(RnnSpec spec, Rounding rounding) {
     Weights weights = WeightInit.uniform().weights(spec, 3);
-    return new ReferenceNetwork(spec, weights, precision);
+    return new ReferenceNetwork(spec, weights, rounding);
   }
 
   private static double[] state(RnnSpec spec, long seed) {
@@ -61,7 +62,7 @@ class ReferenceNetworkTest {
   @EnumSource(Cell.class)
   void raggedIsEachSequenceAlone(Cell cell) {
     RnnSpec spec = spec(cell).withLayers(2).withBidirectional(true);
-    ReferenceNetwork network = network(spec, Precision.FLOAT);
+    ReferenceNetwork network = network(spec, Rounding.FLOAT);
     double[] x = random(1, T * B * 5);
     double[] h0 = state(spec, 2);
     double[] c0 = cell(spec, 3);
@@ -89,7 +90,7 @@ class ReferenceNetworkTest {
   @EnumSource(Cell.class)
   void carriedStateContinuesASequence(Cell cell) {
     RnnSpec spec = spec(cell).withLayers(2);
-    ReferenceNetwork network = network(spec, Precision.FLOAT);
+    ReferenceNetwork network = network(spec, Rounding.FLOAT);
     double[] x = random(4, T * B * 5);
     int cut = 2 * B * 5;
     Outputs whole = network.run(Inputs.of(T, B, x));
@@ -107,11 +108,125 @@ class ReferenceNetworkTest {
   @EnumSource(Cell.class)
   void floatGivesFloats(Cell cell) {
     RnnSpec spec = spec(cell);
-    Outputs out = network(spec, Precision.FLOAT).run(Inputs.of(T, B, random(5, T * B * 5)));
+    Outputs out = network(spec, Rounding.FLOAT).run(Inputs.of(T, B, random(5, T * B * 5)));
     Arrays.stream(out.y()).forEach(y -> assertEquals((float) y, y));
-    double[] exact = network(spec, Precision.DOUBLE).run(Inputs.of(T, B, random(5, T * B * 5))).y();
+    double[] exact = network(spec, Rounding.DOUBLE).run(Inputs.of(T, B, random(5, T * B * 5))).y();
     assertArrayEquals(exact, out.y(), 1e-6);
     assertTrue(!Arrays.equals(exact, out.y()), "float64 and float32 gave the same");
+  }
+
+  private static double[] rounded(Format format, double[] values) {
+    return Arrays.stream(values).map(format::round).toArray();
+  }
+
+  /** Weights whose matrices are already of a format. */
+  private static Weights rounded(Format format, RnnSpec spec, Weights weights) {
+    Weights.Builder out = Weights.builder();
+    for (RnnSpec.Parameter p : spec.parameters()) {
+      double[] values = weights.doubles(p.name());
+      out.add(p.name(), p.bias() ? values : rounded(format, values), p.shape());
+    }
+    return out.build();
+  }
+
+  private static Format format(Precision precision) {
+    return Rounding.of(precision).operands();
+  }
+
+  /**
+   * Only a product reads h in an LSTM, so that rounding the operands is the same as rounding h
+   * between steps by hand; what is given out is never rounded.
+   */
+  @ParameterizedTest
+  @EnumSource(Precision.class)
+  void operandsAreRoundedAndNothingElse(Precision precision) {
+    if (precision == Precision.FLOAT32) {
+      return; // Its weights are float32 already.
+    }
+    Format format = format(precision);
+    RnnSpec spec = spec(Cell.LSTM).withOutputs(4);
+    Weights weights = WeightInit.uniform().weights(spec, 3);
+    ReferenceNetwork ours = new ReferenceNetwork(spec, weights, Rounding.ideal(precision));
+    ReferenceNetwork plain =
+        new ReferenceNetwork(spec, rounded(format, spec, weights), Rounding.DOUBLE);
+    double[] x = random(1, T * B * 5);
+    Outputs whole = ours.run(Inputs.of(T, B, x).withHead(true, false));
+    double[] h = new double[B * 6];
+    double[] c = new double[B * 6];
+    for (int t = 0; t < T; t++) {
+      double[] now = rounded(format, Arrays.copyOfRange(x, t * B * 5, (t + 1) * B * 5));
+      Outputs step = plain.run(Inputs.of(1, B, now).withState(rounded(format, h), c));
+      h = step.hn();
+      c = step.cn();
+      assertArrayEquals(Arrays.copyOfRange(whole.y(), t * B * 6, (t + 1) * B * 6), h);
+      assertTrue(!Arrays.equals(h, rounded(format, h)), "what is given out is not rounded");
+      double[] head = product(weights, format, rounded(format, h), spec);
+      assertArrayEquals(
+          Arrays.copyOfRange(whole.logits(), t * B * 4, (t + 1) * B * 4), head, 1e-15);
+    }
+    assertArrayEquals(whole.cn(), c);
+  }
+
+  private static double[] product(Weights weights, Format format, double[] h, RnnSpec spec) {
+    double[] matrix = rounded(format, weights.doubles(RnnSpec.HEAD_WEIGHT));
+    double[] out = new double[B * spec.outputs()];
+    for (int i = 0; i < out.length; i++) {
+      out[i] = weights.doubles(RnnSpec.HEAD_BIAS)[i % 4];
+      for (int k = 0; k < 6; k++) {
+        out[i] += matrix[(i % 4) * 6 + k] * h[i / 4 * 6 + k];
+      }
+    }
+    return out;
+  }
+
+  /** A GRU whose update gate is shut carries its state without any loss. */
+  @ParameterizedTest
+  @EnumSource(Precision.class)
+  void aGruCarriesItsStateUnrounded(Precision precision) {
+    RnnSpec spec = spec(Cell.GRU);
+    Weights fresh = WeightInit.uniform().weights(spec, 3);
+    Weights.Builder shut = Weights.builder();
+    for (RnnSpec.Parameter p : spec.parameters()) {
+      double[] values = fresh.doubles(p.name());
+      if (p.bias()) {
+        Arrays.fill(values, 6, 12, 1000);
+      }
+      shut.add(p.name(), values, p.shape());
+    }
+    double[] h0 = random(2, B * 6);
+    Outputs out =
+        new ReferenceNetwork(spec, shut.build(), Rounding.ideal(precision))
+            .run(Inputs.of(T, B, random(1, T * B * 5)).withState(h0, null));
+    assertArrayEquals(h0, out.hn());
+  }
+
+  /** The second product reads the reset state, rounded after the multiplication. */
+  @Test
+  void aResetStateIsRoundedAsAWhole() {
+    RnnSpec spec = RnnSpec.of(Cell.GRU_RESET_BEFORE, 1, 1);
+    Weights weights =
+        Weights.builder()
+            .add("weight_ih_l0", new double[] {0, 0, 0}, 3, 1)
+            .add("weight_hh_l0", new double[] {0, 0, 1}, 3, 1)
+            .add("bias_ih_l0", new double[] {0.3, -1000, 0}, 3)
+            .build();
+    double h0 = 0.7001;
+    double gated = Format.BFLOAT16.round(Gates.sigmoid(0.3) * h0);
+    Outputs out =
+        new ReferenceNetwork(spec, weights, Rounding.ideal(Precision.BFLOAT16))
+            .run(Inputs.of(1, 1, new double[1]).withState(new double[] {h0}, null));
+    assertEquals(Math.tanh(gated), out.y()[0], 1e-15);
+  }
+
+  @ParameterizedTest
+  @EnumSource(Precision.class)
+  void valuesOfEveryPrecisionAreFloats(Precision precision) {
+    RnnSpec spec = spec(Cell.GRU_REFINE).withLayers(2).withBidirectional(true);
+    Outputs out = network(spec, Rounding.of(precision)).run(Inputs.of(T, B, random(5, T * B * 5)));
+    Arrays.stream(out.y()).forEach(y -> assertEquals((float) y, y));
+    assertTrue(
+        precision == Precision.FLOAT32
+            || !Arrays.equals(out.y(), rounded(format(precision), out.y())));
   }
 
   @Test
@@ -120,7 +235,7 @@ class ReferenceNetworkTest {
     double[] x = random(1, T * B * 5);
     double[] h0 = state(spec, 2);
     double[] c0 = state(spec, 3);
-    network(spec, Precision.FLOAT).run(Inputs.of(T, B, x).withState(h0, c0));
+    network(spec, Rounding.FLOAT).run(Inputs.of(T, B, x).withState(h0, c0));
     assertArrayEquals(random(1, T * B * 5), x);
     assertArrayEquals(state(spec, 2), h0);
     assertArrayEquals(state(spec, 3), c0);
@@ -138,8 +253,8 @@ class ReferenceNetworkTest {
     }
     Inputs in = Inputs.of(T, B, random(5, T * B * 5));
     assertArrayEquals(
-        new ReferenceNetwork(spec, full, Precision.DOUBLE).run(in).y(),
-        new ReferenceNetwork(spec, some.build(), Precision.DOUBLE).run(in).y());
+        new ReferenceNetwork(spec, full, Rounding.DOUBLE).run(in).y(),
+        new ReferenceNetwork(spec, some.build(), Rounding.DOUBLE).run(in).y());
   }
 
   @Test
@@ -158,9 +273,9 @@ class ReferenceNetworkTest {
     for (RnnSpec.Parameter p : spec.withVocabulary(0).parameters()) {
       plain.add(p.name(), weights.doubles(p.name()), p.shape());
     }
-    ReferenceNetwork ours = new ReferenceNetwork(spec, weights, Precision.DOUBLE);
+    ReferenceNetwork ours = new ReferenceNetwork(spec, weights, Rounding.DOUBLE);
     ReferenceNetwork other =
-        new ReferenceNetwork(spec.withVocabulary(0), plain.build(), Precision.DOUBLE);
+        new ReferenceNetwork(spec.withVocabulary(0), plain.build(), Rounding.DOUBLE);
     assertArrayEquals(
         other.run(Inputs.of(T, B, x).withLengths(LENGTHS)).y(),
         ours.run(Inputs.of(T, B, tokens).withLengths(LENGTHS)).y());
@@ -183,7 +298,7 @@ class ReferenceNetworkTest {
       targets[at] = at / B < LENGTHS[at % B] ? targets[at] : 1234;
     }
     Outputs out =
-        new ReferenceNetwork(spec, weights, Precision.DOUBLE)
+        new ReferenceNetwork(spec, weights, Rounding.DOUBLE)
             .run(
                 Inputs.of(T, B, random(5, T * B * 5))
                     .withLengths(LENGTHS)
@@ -215,7 +330,7 @@ class ReferenceNetworkTest {
   @Test
   void givesOnlyWhatWasAskedFor() {
     RnnSpec spec = spec(Cell.GRU).withOutputs(4);
-    Outputs out = network(spec, Precision.DOUBLE).run(Inputs.of(T, B, random(5, T * B * 5)));
+    Outputs out = network(spec, Rounding.DOUBLE).run(Inputs.of(T, B, random(5, T * B * 5)));
     assertNull(out.cn());
     assertNull(out.logits());
     assertNull(out.logProbabilities());
@@ -226,11 +341,11 @@ class ReferenceNetworkTest {
   void countsItsBytes() {
     RnnSpec spec = spec(Cell.LSTM).withVocabulary(7).withOutputs(4);
     long values = spec.parameters().stream().mapToLong(RnnSpec.Parameter::count).sum();
-    assertEquals(8 * values, network(spec, Precision.FLOAT).bytes());
+    assertEquals(8 * values, network(spec, Rounding.FLOAT).bytes());
   }
 
   private static void refuses(RnnSpec spec, Inputs in, String message) {
-    ReferenceNetwork network = network(spec, Precision.DOUBLE);
+    ReferenceNetwork network = network(spec, Rounding.DOUBLE);
     Exception e = assertThrows(IllegalArgumentException.class, () -> network.run(in));
     assertEquals(message, e.getMessage());
   }

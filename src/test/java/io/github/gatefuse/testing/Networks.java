@@ -33,6 +33,15 @@ public final class Networks {
     return weights(spec, seed, 1);
   }
 
+  /** Those of these weights that a smaller network has. */
+  public static Weights part(RnnSpec spec, Weights weights) {
+    Weights.Builder builder = Weights.builder();
+    for (RnnSpec.Parameter parameter : spec.parameters()) {
+      builder.add(parameter.name(), weights.floats(parameter.name()), parameter.shape());
+    }
+    return builder.build();
+  }
+
   /** Normally distributed values. */
   public static float[] normal(int count, long seed) {
     Random random = new Random(seed);

@@ -7,33 +7,65 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import io.github.gatefuse.Backend;
 import io.github.gatefuse.DeviceReport;
 import io.github.gatefuse.Devices;
+import io.github.gatefuse.Precision;
 import io.github.gatefuse.Rnn;
+import io.github.gatefuse.RnnOptions;
 import io.github.gatefuse.RnnSpec;
+import io.github.gatefuse.Session;
+import io.github.gatefuse.SessionOptions;
+import io.github.gatefuse.Tier;
 import io.github.gatefuse.Weights;
 import io.github.gatefuse.internal.InstructionSet;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.stream.Stream;
 
 /**
  * Something that the parity and contract suites run on: a backend, on the CPU with one instruction
- * set.
+ * set, in one precision, on CUDA in one tier. CUDA is a GPU or its emulation on the CPU.
  *
  * @param backend the backend
  * @param instructionSet of the CPU backend; null for others
+ * @param precision of the model
+ * @param tier of the sessions
  */
-public record Target(Backend backend, InstructionSet instructionSet) {
-  /** Makes a missing CUDA backend a failure in place of a skip. */
+public record Target(
+    Backend backend, InstructionSet instructionSet, Precision precision, Tier tier) {
+  /** Makes a missing CUDA backend a failure in place of a skip; the emulation is none. */
   public static final String REQUIRE_GPU = "gatefuse.requireGpu";
 
-  /** All that there could be; {@link #assumeAvailable} skips what is not here. */
+  private Target(Backend backend, InstructionSet instructionSet) {
+    this(backend, instructionSet, Precision.FLOAT32, Tier.AUTO);
+  }
+
+  /** All backends that there could be, in float32; {@link #assumeAvailable} skips some. */
   public static List<Target> all() {
     List<Target> all = new ArrayList<>();
     all.add(new Target(Backend.REFERENCE, null));
     Stream.of(InstructionSet.values()).forEach(set -> all.add(new Target(Backend.CPU, set)));
     all.add(new Target(Backend.CUDA, null));
     return all;
+  }
+
+  /** All paths that there could be: every precision and tier of every backend. */
+  public static List<Target> allPaths() {
+    List<Target> all = new ArrayList<>(all());
+    for (Precision precision : Precision.values()) {
+      for (Tier tier : Tier.values()) {
+        all.add(new Target(Backend.CUDA, null, precision, tier));
+      }
+      all.add(new Target(Backend.REFERENCE, null, precision, Tier.AUTO));
+    }
+    return all.stream().distinct().toList();
+  }
+
+  /** All paths of CUDA, and the others in float32. */
+  public static List<Target> allNativePaths() {
+    return allPaths().stream()
+        .filter(t -> t.backend != Backend.REFERENCE || t.precision == Precision.FLOAT32)
+        .toList();
   }
 
   /** The native targets that run here. */
@@ -53,26 +85,40 @@ public record Target(Backend backend, InstructionSet instructionSet) {
   }
 
   private String refusal() {
-    DeviceReport report =
-        Devices.report().stream().filter(r -> r.backend() == backend).findFirst().orElseThrow();
+    DeviceReport report = report();
     if (!report.available()) {
       return report.toString();
     }
     if (backend == Backend.CPU && !InstructionSet.available().contains(instructionSet)) {
       return "this build and this processor have only " + InstructionSet.available();
     }
+    if (isEmulated() && Boolean.getBoolean(REQUIRE_GPU)) {
+      return report.toString();
+    }
     return "";
+  }
+
+  private DeviceReport report() {
+    return Devices.report().stream().filter(r -> r.backend() == backend).findFirst().orElseThrow();
+  }
+
+  /** Whether this is CUDA's emulation, which takes its time. */
+  public boolean isEmulated() {
+    return backend == Backend.CUDA
+        && report().devices().stream()
+            .anyMatch(name -> name.toLowerCase(Locale.ROOT).contains("emulated"));
   }
 
   /** Makes a network that runs on this. */
   public Rnn create(RnnSpec spec, Weights weights) {
+    RnnOptions options = RnnOptions.of(backend).withPrecision(precision);
     if (instructionSet == null) {
-      return Rnn.create(spec, weights, backend);
+      return Rnn.create(spec, weights, options);
     }
     String before = System.getProperty(InstructionSet.PROPERTY);
     System.setProperty(InstructionSet.PROPERTY, instructionSet.id());
     try {
-      return Rnn.create(spec, weights, backend);
+      return Rnn.create(spec, weights, options);
     } finally {
       if (before == null) {
         System.clearProperty(InstructionSet.PROPERTY);
@@ -82,10 +128,38 @@ public record Target(Backend backend, InstructionSet instructionSet) {
     }
   }
 
+  /** Makes a session in this tier; none if the network does not fit the tier. */
+  public Optional<Session> session(Rnn rnn, int maxSteps, int maxBatch) {
+    return session(rnn, SessionOptions.of(maxSteps, maxBatch));
+  }
+
+  /** The same with options of any tier, which are run in this one. */
+  public Optional<Session> session(Rnn rnn, SessionOptions options) {
+    try {
+      return Optional.of(rnn.session(options.withTier(tier)));
+    } catch (IllegalArgumentException e) {
+      if (tier == Tier.AUTO || !e.getMessage().startsWith("tier: ")) {
+        throw e;
+      }
+      return Optional.empty();
+    }
+  }
+
+  /** The same in the tier that a session took. */
+  public Target inTierOf(Session session) {
+    String taken = session.path().details().get("tier");
+    return taken == null ? this : new Target(backend, instructionSet, precision, Tier.of(taken));
+  }
+
   @Override
   public String toString() {
-    return instructionSet == null
-        ? backend.id()
-        : backend.id() + "-" + instructionSet.name().toLowerCase(Locale.ROOT);
+    StringBuilder name = new StringBuilder(backend.id());
+    if (instructionSet != null) {
+      name.append('-').append(instructionSet.name().toLowerCase(Locale.ROOT));
+    }
+    if (precision != Precision.FLOAT32) {
+      name.append('-').append(precision.id());
+    }
+    return tier == Tier.AUTO ? name.toString() : name.append('-').append(tier.id()).toString();
   }
 }

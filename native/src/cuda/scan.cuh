@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The cumulative softmax of one row by one warp.
+#pragma once
+
+#include <cstdint>
+
+#include "cuda/lane.cuh"
+
+namespace gatefuse::cuda {
+namespace {
+
+constexpr unsigned kAllLanes = 0xffffffffu;
+
+GF_DEVICE float warp_max(float v) {
+#pragma unroll
+  for (int offset = 16; offset > 0; offset /= 2) {
+    v = max(Lane{__shfl_xor_sync(kAllLanes, v, offset)}, Lane{v}).v;
+  }
+  return v;
+}
+
+// The sum of the lanes before this one.
+GF_DEVICE double warp_sum_before(double v, int lane) {
+  double sum = v;
+#pragma unroll
+  for (int offset = 1; offset < 32; offset *= 2) {
+    const double other = __shfl_up_sync(kAllLanes, sum, offset);
+    if (lane >= offset) sum += other;
+  }
+  const double before = __shfl_up_sync(kAllLanes, sum, 1);
+  return lane == 0 ? 0.0 : before;
+}
+
+// The sum of the lanes behind this one, added up from the end.
+GF_DEVICE double warp_sum_after(double v, int lane) {
+  double sum = v;
+#pragma unroll
+  for (int offset = 1; offset < 32; offset *= 2) {
+    const double other = __shfl_down_sync(kAllLanes, sum, offset);
+    if (lane + offset < 32) sum += other;
+  }
+  const double after = __shfl_down_sync(kAllLanes, sum, 1);
+  return lane == 31 ? 0.0 : after;
+}
+
+// Turns pre-activations pre(0) .. pre(slots - 1) into gates [slots * chunk] and their complements,
+// each lane a stretch of them. The sums are in double, since they are as long as H and a gate next
+// to one has its meaning in what its complement still holds; the complement is a sum of its own,
+// from the end.
+template <class Pre>
+GF_DEVICE void scan_row(int lane, int32_t slots, int32_t chunk, Pre pre, float* gate,
+                        float* complement) {
+  const int32_t each = (slots + 31) / 32;
+  const int32_t begin = lane * each < slots ? lane * each : slots;
+  const int32_t end = begin + each < slots ? begin + each : slots;
+  float most = -INFINITY;
+  for (int32_t k = begin; k < end; ++k) most = max(Lane{most}, Lane{pre(k)}).v;
+  most = warp_max(most);
+  const auto term = [&](int32_t k) { return exp_nonpositive(Lane{pre(k) - most}).v; };
+  double sum = 0;
+  for (int32_t k = begin; k < end; ++k) sum += term(k);
+  double before = warp_sum_before(sum, lane);
+  double after = warp_sum_after(sum, lane);
+  // The whole, the same for all: what lies before the last lane and its own.
+  const double scale = 1 / __shfl_sync(kAllLanes, before + sum, 31);
+  for (int32_t k = begin; k < end; ++k) {
+    before += term(k);
+    for (int32_t j = 0; j < chunk; ++j) gate[k * chunk + j] = static_cast<float>(before * scale);
+  }
+  for (int32_t k = end - 1; k >= begin; --k) {
+    for (int32_t j = 0; j < chunk; ++j) {
+      complement[k * chunk + j] = static_cast<float>(after * scale);
+    }
+    after += term(k);
+  }
+}
+
+}  // namespace
+}  // namespace gatefuse::cuda

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.gatefuse;
+
+import io.github.gatefuse.spi.Argument;
+import java.nio.Buffer;
+import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
+import java.nio.IntBuffer;
+import org.bytedeco.javacpp.FloatPointer;
+import org.bytedeco.javacpp.IntPointer;
+import org.bytedeco.javacpp.Pointer;
+
+/**
+ * What is set for an argument of a call: a buffer in host memory, a pointer to device memory, or
+ * nothing. Not thread-safe.
+ */
+final class Binding {
+  private final Argument argument;
+
+  /** As it was set, with its bounds at that time. */
+  private Object memory;
+
+  private long address;
+  private long position;
+  private long limit;
+
+  /** What the backend uses of a buffer, whose position and limit nobody moves. */
+  private Buffer view;
+
+  Binding(Argument argument) {
+    this.argument = argument;
+  }
+
+  /** Whether this buffer, or with null nothing, is set as it is now. */
+  boolean is(Buffer buffer) {
+    return buffer == memory
+        && (buffer == null || buffer.position() == position && buffer.limit() == limit);
+  }
+
+  /** Whether this pointer, or with null nothing, is set as it is now. */
+  boolean is(Pointer pointer) {
+    return pointer == memory
+        && (pointer == null
+            || pointer.address() == address
+                && pointer.position() == position
+                && pointer.limit() == limit);
+  }
+
+  boolean isSet() {
+    return memory != null;
+  }
+
+  boolean onDevice() {
+    return memory instanceof Pointer;
+  }
+
+  /** The number of values from the position on. */
+  long count() {
+    return limit - position;
+  }
+
+  /** The integers of a buffer; null where there is none. */
+  IntBuffer integers() {
+    return (IntBuffer) view;
+  }
+
+  /**
+   * A view of a buffer for the backend, if it is of the right kind.
+   *
+   * @throws IllegalArgumentException in words, if it is not
+   */
+  Buffer checked(Buffer buffer) {
+    return checked(argument.label(), argument.written(), buffer);
+  }
+
+  /** The same for a buffer of any name. */
+  static Buffer checked(String name, boolean written, Buffer buffer) {
+    ByteOrder order =
+        buffer instanceof FloatBuffer floats ? floats.order() : ((IntBuffer) buffer).order();
+    if (!buffer.isDirect()) {
+      throw wrong(name, "a direct buffer", "one on the Java heap");
+    }
+    if (order != ByteOrder.nativeOrder()) {
+      throw wrong(name, "the native byte order " + ByteOrder.nativeOrder(), order.toString());
+    }
+    if (written && buffer.isReadOnly()) {
+      throw wrong(name, "a writable buffer", "a read-only one");
+    }
+    return buffer.slice();
+  }
+
+  /**
+   * A copy of a pointer for the backend, if it is one to memory.
+   *
+   * @throws IllegalArgumentException in words, if it is not
+   */
+  Pointer checked(Pointer pointer) {
+    if (pointer.isNull()) {
+      throw wrong(argument.label(), "a pointer to device memory", "a null pointer");
+    }
+    if (pointer.limit() <= pointer.position()) {
+      throw wrong(
+          argument.label(),
+          "a pointer whose capacity is set (capacity(n) after its allocation)",
+          "one of " + (pointer.limit() - pointer.position()) + " values");
+    }
+    return argument.integers() ? new IntPointer(pointer) : new FloatPointer(pointer);
+  }
+
+  private static IllegalArgumentException wrong(String name, String expected, String got) {
+    return new IllegalArgumentException(name + ": expected " + expected + ", got " + got);
+  }
+
+  void set(Buffer buffer, Buffer view) {
+    this.memory = buffer;
+    this.view = view;
+    this.position = buffer == null ? 0 : buffer.position();
+    this.limit = buffer == null ? 0 : buffer.limit();
+  }
+
+  void set(Pointer pointer) {
+    this.memory = pointer;
+    this.view = null;
+    this.address = pointer.address();
+    this.position = pointer.position();
+    this.limit = pointer.limit();
+  }
+}

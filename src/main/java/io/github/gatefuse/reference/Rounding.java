@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.gatefuse.reference;
+
+import io.github.gatefuse.Precision;
+import java.util.Objects;
+
+/**
+ * Where the reference rounds, and to what.
+ *
+ * <p>All arithmetic of the reference is float64, written once. A rounding says what its numbers are
+ * rounded to when they would be stored, and only these points round:
+ *
+ * <ul>
+ *   <li>operands of matrix products, as a product reads them: weights and embedding rows when the
+ *       network is made; at each step the input of a layer, the hidden state h and the reset state
+ *       ρ∘h; the input of the head;
+ *   <li>values: biases, the initial states, each pre-activation (once, after its whole sum), each
+ *       gate, complement and candidate, each new cell state c and hidden state h as it is carried,
+ *       given out and used by a pointwise formula, logits and log-probabilities.
+ * </ul>
+ *
+ * <p>Sums inside a product, and the inside of one formula of one named quantity, do not round. So
+ * {@link #FLOAT} is what an ideal float32 implementation gives, and {@link #of} what one with
+ * shorter operands gives; real ones differ from it by their own summation and function errors. With
+ * values in {@link Format#FLOAT64} only the operands are rounded, which is what an implementation
+ * of shorter operands is compared with.
+ *
+ * <p>Immutable and thread-safe.
+ *
+ * @param operands what a matrix product reads
+ * @param values any other named quantity
+ */
+public record Rounding(Format operands, Format values) {
+  /** Float64 throughout: nothing is rounded. */
+  public static final Rounding DOUBLE = new Rounding(Format.FLOAT64, Format.FLOAT64);
+
+  /** Float32 at every point. */
+  public static final Rounding FLOAT = new Rounding(Format.FLOAT32, Format.FLOAT32);
+
+  /**
+   * Checks that nothing is null.
+   *
+   * @param operands what a matrix product reads
+   * @param values any other named quantity
+   */
+  public Rounding {
+    Objects.requireNonNull(operands, "operands");
+    Objects.requireNonNull(values, "values");
+  }
+
+  /**
+   * What an implementation of a precision rounds: operands to the precision, values to float32.
+   *
+   * @param precision the precision
+   * @return its rounding
+   */
+  public static Rounding of(Precision precision) {
+    return new Rounding(format(precision), Format.FLOAT32);
+  }
+
+  /**
+   * Only what a precision does to operands, with values that are not rounded: for {@link
+   * Precision#FLOAT32} this is {@link #DOUBLE}.
+   *
+   * @param precision the precision
+   * @return what implementations of the precision are compared with
+   */
+  public static Rounding ideal(Precision precision) {
+    return precision == Precision.FLOAT32
+        ? DOUBLE
+        : new Rounding(format(precision), Format.FLOAT64);
+  }
+
+  private static Format format(Precision precision) {
+    return switch (precision) {
+      case FLOAT32 -> Format.FLOAT32;
+      case TF32 -> Format.TF32;
+      case BFLOAT16 -> Format.BFLOAT16;
+      case FLOAT16 -> Format.FLOAT16;
+    };
+  }
+
+  /** Rounds what a matrix product will read. */
+  double operand(double x) {
+    return operands.round(x);
+  }
+
+  /** Rounds any other named quantity. */
+  double value(double x) {
+    return values.round(x);
+  }
+
+  /** Rounds a tensor of operands in place and returns it. */
+  double[] roundOperands(double[] x) {
+    copyOperands(x, 0, x);
+    return x;
+  }
+
+  /** Fills an array with what a product reads of another from an index on. */
+  void copyOperands(double[] from, int start, double[] to) {
+    for (int i = 0; i < to.length; i++) {
+      to[i] = operand(from[start + i]);
+    }
+  }
+
+  /** Rounds a tensor of values in place and returns it. */
+  double[] roundValues(double[] x) {
+    for (int i = 0; i < x.length; i++) {
+      x[i] = value(x[i]);
+    }
+    return x;
+  }
+}
