@@ -75,8 +75,7 @@ class GateFuse : public Contender {
 
   void finish() override {
     benchmark::check(cudaStreamSynchronize(data_.stream()), "forward");
-    // A session does not know of the launches of a graph; what it waits for was captured.
-    if (graphs_.empty()) check(gf_session_synchronize(session_.get()));
+    check(gf_session_synchronize(session_.get()));
   }
 
   std::string path() const override {
