@@ -2,6 +2,7 @@
 #include "cuda/session.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -357,7 +358,8 @@ void Session::store_states() {
 // Whether a call that is complete has reported a failure. Others may be on their way.
 bool Session::has_failure() const {
   for (int i = 0; i < kReports; ++i) {
-    if (__atomic_load_n(&report_[i], __ATOMIC_RELAXED) != kNothingWrong) return true;
+    const std::atomic_ref<unsigned long long> report(report_[i]);
+    if (report.load(std::memory_order_relaxed) != kNothingWrong) return true;
   }
   return false;
 }
