@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A backend library for tests of the Java side: it says that it is the CUDA backend with two
-// devices, computes nothing, and tells in its outputs what it was called with. Device memory is host
-// memory to it. A call that completes on its stream is done by the next one or by a wait, as late as
-// the contract allows.
+// devices, computes nothing, and tells in its outputs what it was called with. Device memory is
+// host memory to it. A call that completes on its stream is done by the next one or by a wait, as
+// late as the contract allows.
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
