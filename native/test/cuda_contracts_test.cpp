@@ -16,8 +16,8 @@ using namespace gatefuse::test;
 namespace {
 
 constexpr int kSteps = 6;
-constexpr int kBatch = 11;  // two slices, the second with room
-constexpr int kWide = 40;   // rows of a session for more than is called
+constexpr int kBatch = 11;                   // two slices, the second with room
+constexpr int kWide = kSanitized ? 20 : 40;  // rows of a session for more than is called
 
 // A network with a session that just fits the calls, and a wider one of the same tier.
 struct Subject {
@@ -50,7 +50,10 @@ void check_again(const Subject& subject, const Call& call, const Result& result)
   if (!is_emulated()) return;
   const emulation::Mode before = emulation::mode();
   const uint64_t seed_before = emulation::seed();
-  for (int mode = 0; mode < emulation::kModes; ++mode) {
+  // One by one where all takes too long: other subjects and calls meet the others.
+  static int next = 0;
+  for (int i = 0; i < (kSanitized ? 1 : emulation::kModes); ++i) {
+    const int mode = next++ % emulation::kModes;
     emulation::set_mode(static_cast<emulation::Mode>(mode));
     emulation::set_seed(seed_before + 100 + mode);
     EXPECT(same_bits(forward(mode % 2 == 0 ? subject.tight : subject.wide, call), result), subject);
@@ -63,6 +66,7 @@ void check_again(const Subject& subject, const Call& call, const Result& result)
 void check_other_device(const Subject& subject, const Call& call, const Result& result) {
   if (!is_emulated()) return;
   for (const int multiprocessors : {1, 3, 16}) {
+    if (kSanitized && multiprocessors != 3) continue;
     emulation::set_multiprocessors(multiprocessors);
     if (tier_fits(subject.network, subject.tier, kWide)) {
       const Runner small(subject.network, kSteps, kWide, 1, subject.tier);
@@ -277,12 +281,12 @@ void check_all(const gf_spec& spec, int tier, int precision) {
   const Result result = forward(subject.tight, full);
   EXPECT(all_finite(result), subject);
   check_again(subject, full, result);
-  check_leaves_nothing(subject, full, result);
   check_nan(subject, full, result);
   check_extremes(subject, full, result);
   check_threads(subject, full, result);
   if (spec.directions == 1) check_chunked(subject, full, result);
   if (!kSanitized) {
+    check_leaves_nothing(subject, full, result);
     check_other_batch(subject, full, result);
     check_layout(subject, full, result);
     check_memory(subject, full, result);
@@ -299,7 +303,7 @@ void check_all(const gf_spec& spec, int tier, int precision) {
   check_layout(subject, ragged, ragged_result);
   check_memory(subject, ragged, ragged_result);
   check_past_ends(subject, ragged, ragged_result);
-  check_wanted(subject, ragged, ragged_result);
+  if (!kSanitized) check_wanted(subject, ragged, ragged_result);
 }
 
 // More steps than the memory for projections holds at once: several launches for a layer, the state
@@ -323,7 +327,8 @@ void check_long(int tier) {
 }
 
 gf_spec spec_of(int cell, bool language) {
-  gf_spec spec = make_spec(cell, 5, language ? 33 : 17, language ? 2 : 1, language ? 1 : 2);
+  const int hidden = !language ? 17 : kSanitized ? 18 : 33;
+  gf_spec spec = make_spec(cell, 5, hidden, language ? 2 : 1, language ? 1 : 2);
   spec.vocabulary = language ? 11 : 0;
   spec.outputs = language ? 5 : 0;
   if (has_scans(cell) && language) spec.chunk = 3;
@@ -354,6 +359,7 @@ void check_tier(int tier) {
   int cell = tier;
   for (const int precision : kPrecisions) {
     for (const bool language : {true, false}) {
+      if (kSanitized && language != (precision % 2 == 0)) continue;
       const auto fits = [&] {
         const Network network(spec_of(cell, language), 7, cuda_options(precision));
         return tier_fits(network, tier);

@@ -17,17 +17,24 @@
 namespace gatefuse::test {
 
 // Sanitizers make everything some twenty times slower, and have allocators of their own.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define GATEFUSE_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define GATEFUSE_SANITIZED 1
+#if defined(__has_feature)
+#define GATEFUSE_HAS_FEATURE(feature) __has_feature(feature)
+#else
+#define GATEFUSE_HAS_FEATURE(feature) 0
 #endif
+#if defined(__SANITIZE_THREAD__) || GATEFUSE_HAS_FEATURE(thread_sanitizer)
+#define GATEFUSE_THREAD_SANITIZER 1
+#else
+#define GATEFUSE_THREAD_SANITIZER 0
 #endif
-#ifndef GATEFUSE_SANITIZED
+#if defined(__SANITIZE_ADDRESS__) || GATEFUSE_HAS_FEATURE(address_sanitizer) || \
+    GATEFUSE_THREAD_SANITIZER
+#define GATEFUSE_SANITIZED 1
+#else
 #define GATEFUSE_SANITIZED 0
 #endif
 inline constexpr bool kSanitized = GATEFUSE_SANITIZED;
+inline constexpr bool kThreadSanitizer = GATEFUSE_THREAD_SANITIZER;
 
 // What a test returns that has nothing to test here.
 inline constexpr int kSkipped = 77;
