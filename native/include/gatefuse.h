@@ -6,10 +6,12 @@
  *
  * Life of a network:   gf_model_create -> gf_model_set_tensor (each tensor once)
  *                      -> gf_session_create -> gf_forward, many times.
+ * In training:         gf_forward -> gf_backward -> gf_model_update, many times.
  *
- * A model holds packed weights. It is immutable once its first session exists, and any number of
- * threads may share it. A session holds a workspace for a largest number of steps and of rows; one
- * thread at a time may use it. After a session exists, gf_forward allocates nothing.
+ * A model holds packed weights. Once its first session exists only gf_model_update changes it, and
+ * any number of threads may share it. A session holds a workspace for a largest number of steps and
+ * of rows; one thread at a time may use it. After a session exists, gf_forward and gf_backward
+ * allocate nothing.
  *
  * Errors: every gf_status other than GF_OK leaves a sentence in gf_last_error() of the calling
  * thread, and leaves outputs unspecified but all handles usable.
@@ -38,7 +40,7 @@ extern "C" {
 /* ---- Version --------------------------------------------------------------------------------- */
 
 #define GF_VERSION_MAJOR 1
-#define GF_VERSION_MINOR 1
+#define GF_VERSION_MINOR 2
 
 /*
  * The version of this interface that the library was built with: major * 1000 + minor.
@@ -205,6 +207,15 @@ GF_API gf_status gf_model_create(const gf_spec* spec, const gf_model_options* op
 GF_API gf_status gf_model_set_tensor(gf_model* model, int32_t index, const float* data,
                                      int64_t count);
 
+/*
+ * Replaces the values of all tensors, also after sessions exist, as training does at every step.
+ * parameters: [count] float32, host, not null, read before the call returns: the tensors one after
+ * another in the order of the list above, each row-major. count: must be the sum of their sizes.
+ * One thread at a time, and no call of a session of this model may run meanwhile: the caller sees
+ * to that. A gf_backward after it still needs a new gf_forward. Since 1.2.
+ */
+GF_API gf_status gf_model_update(gf_model* model, const float* parameters, int64_t count);
+
 /* Bytes that the model's packed weights hold. model: not null. */
 GF_API int64_t gf_model_bytes(const gf_model* model);
 
@@ -225,6 +236,15 @@ enum {
   GF_TIER_GRID = 4     /* the whole device for each slice */
 };
 
+/* What gf_forward keeps in the session for gf_backward. The gradients have the same bits either
+   way. */
+enum {
+  GF_BACKWARD_NONE = 0,     /* nothing: the session has no gf_backward */
+  GF_BACKWARD_STORE = 1,    /* hidden states, cell states and pre-activations of all steps */
+  GF_BACKWARD_RECOMPUTE = 2 /* hidden and cell states; pre-activations are computed again, by one
+                               product for many steps: less memory, a little more time */
+};
+
 typedef struct gf_session_options {
   uint32_t struct_size; /* sizeof(gf_session_options) */
   int32_t max_steps;    /* largest T, >= 1 */
@@ -233,6 +253,7 @@ typedef struct gf_session_options {
                            the process may use (affinity mask and container limit) */
   int32_t tier;         /* since 1.1: GF_TIER_*, of the CUDA backend. One that does not fit is an
                            error that says why */
+  int32_t backward;     /* since 1.2: GF_BACKWARD_* */
 } gf_session_options;
 
 /*
@@ -242,6 +263,13 @@ typedef struct gf_session_options {
  */
 GF_API gf_status gf_session_create(gf_model* model, const gf_session_options* options,
                                    gf_session** out);
+
+/*
+ * Writes to *bytes how large the workspace of such a session would be, and allocates nothing of it.
+ * model, options, bytes: not null. Thread-safe on one model. Since 1.2.
+ */
+GF_API gf_status gf_session_bytes_needed(gf_model* model, const gf_session_options* options,
+                                         int64_t* bytes);
 
 /* Bytes that the session's workspace holds. session: not null. */
 GF_API int64_t gf_session_bytes(const gf_session* session);
@@ -329,6 +357,41 @@ GF_API gf_status gf_forward(gf_session* session, const gf_io* io);
  * null. On the CPU there is never anything to wait for. Since 1.1.
  */
 GF_API gf_status gf_session_synchronize(gf_session* session);
+
+/* ---- Backward -------------------------------------------------------------------------------- */
+
+/*
+ * The gradient of a loss by everything that the session's last gf_forward read, from its gradient
+ * by what that call gave. T, B, layout and lengths are that call's, and so is the kind of memory;
+ * its x and tokens are read again and must not have changed.
+ *
+ * Past a sequence's length the gradients given are not read, and those by the input are 0.
+ * Pointers: owned by the caller, used until the call is complete. Outputs must not overlap
+ * anything else, except that dh0 may be dhn and dc0 may be dcn.
+ */
+typedef struct gf_gradients {
+  uint32_t struct_size; /* sizeof(gf_gradients) */
+  int32_t accumulate;   /* 0: `parameters` is written; 1: the gradients are added to it */
+  const float* dy;      /* [T, B, D*H], by y; null: zeros */
+  const float* dhn;     /* [L*D, B, H], by hn; null: zeros */
+  const float* dcn;     /* [L*D, B, H], by cn; null: zeros; null for cells without a cell state */
+  const float* dlogits; /* [T, B, O], by the logits; null: zeros; needs O > 0 */
+  float* dx;            /* [T, B, I], by x; may be null; null where V > 0 */
+  float* dh0;           /* [L*D, B, H], by h0; may be null */
+  float* dc0;           /* [L*D, B, H], by c0; may be null; null for cells without a cell state */
+  float* parameters;    /* by all tensors, one after another as gf_model_update reads them; may be
+                           null */
+} gf_gradients;
+
+/*
+ * Runs the steps of the last gf_forward backwards (back-propagation through time). session,
+ * gradients: not null. Allocates nothing. The same inputs give the same bits from run to run, with
+ * any number of threads. It may be called again after the same gf_forward.
+ *
+ * GF_INVALID_STATE: the session keeps nothing (GF_BACKWARD_NONE), or its last gf_forward has failed
+ * or there was none, or the model has been updated since. Since 1.2.
+ */
+GF_API gf_status gf_backward(gf_session* session, const gf_gradients* gradients);
 
 #ifdef __cplusplus
 }

@@ -212,6 +212,15 @@ gf_status gf_model_set_tensor(gf_model* model, int32_t index, const float* data,
   });
 }
 
+gf_status gf_model_update(gf_model* model, const float* parameters, int64_t count) {
+  return call([&] {
+    not_null(model, "model");
+    not_null(parameters, "parameters");
+    gf_message message = {};
+    check(model->backend->model_update(model->handle, parameters, count, &message), message);
+  });
+}
+
 int64_t gf_model_bytes(const gf_model* model) {
   return model == nullptr ? 0 : model->backend->model_bytes(model->handle);
 }
@@ -235,6 +244,17 @@ gf_status gf_session_create(gf_model* model, const gf_session_options* options, 
     check(status, message);
     model->frozen = true;
     *out = session;
+  });
+}
+
+gf_status gf_session_bytes_needed(gf_model* model, const gf_session_options* options,
+                                  int64_t* bytes) {
+  return call([&] {
+    not_null(model, "model");
+    not_null(bytes, "bytes");
+    const gf_session_options given = read_struct(options, "options");
+    gf_message message = {};
+    check(model->backend->session_bytes_needed(model->handle, &given, bytes, &message), message);
   });
 }
 
@@ -263,6 +283,16 @@ gf_status gf_forward(gf_session* session, const gf_io* io) {
     gf_message message;
     message.text[0] = '\0';
     check(session->model->backend->forward(session->handle, &given, &message), message);
+  });
+}
+
+gf_status gf_backward(gf_session* session, const gf_gradients* gradients) {
+  return call([&] {
+    not_null(session, "session");
+    const gf_gradients given = read_struct(gradients, "gradients");
+    gf_message message;
+    message.text[0] = '\0';
+    check(session->model->backend->backward(session->handle, &given, &message), message);
   });
 }
 

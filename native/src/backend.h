@@ -15,7 +15,7 @@
 extern "C" {
 #endif
 
-#define GF_BACKEND_TABLE_VERSION 2
+#define GF_BACKEND_TABLE_VERSION 3
 
 typedef struct gf_message {
   char text[512]; /* zero-terminated */
@@ -35,16 +35,21 @@ typedef struct gf_backend_table {
                             gf_message* message);
   gf_status (*model_set_tensor)(void* model, int32_t index, const float* data, int64_t count,
                                 gf_message* message);
+  gf_status (*model_update)(void* model, const float* parameters, int64_t count,
+                            gf_message* message);
   int64_t (*model_bytes)(const void* model);
   void (*model_destroy)(void* model);
 
   gf_status (*session_create)(void* model, const gf_session_options* options, void** session,
                               gf_message* message);
+  gf_status (*session_bytes_needed)(void* model, const gf_session_options* options, int64_t* bytes,
+                                    gf_message* message);
   int64_t (*session_bytes)(const void* session);
   void (*session_path)(const void* session, char* text, int64_t capacity);
   void (*session_destroy)(void* session);
 
   gf_status (*forward)(void* session, const gf_io* io, gf_message* message);
+  gf_status (*backward)(void* session, const gf_gradients* gradients, gf_message* message);
   gf_status (*session_synchronize)(void* session, gf_message* message);
 } gf_backend_table;
 

@@ -121,4 +121,10 @@ Spec::Tensor Spec::tensor(int32_t index) const {
   return {Role::kHeadBias, 0, outputs, 1};
 }
 
+int64_t Spec::parameters() const {
+  int64_t sum = 0;
+  for (int32_t index = 0; index < tensor_count(); ++index) sum += tensor(index).count();
+  return sum;
+}
+
 }  // namespace gatefuse

@@ -59,7 +59,25 @@ struct Spec {
   };
   int32_t tensor_count() const;
   Tensor tensor(int32_t index) const;
+
+  // Calls f(index, values, count) for all tensors of an array that holds them one after another; an
+  // Error says how many values they have, if it is not `count`.
+  template <class T, class F>
+  void for_each_tensor(T* values, int64_t count, F f) const;
+  int64_t parameters() const;  // values of all tensors
 };
+
+template <class T, class F>
+void Spec::for_each_tensor(T* values, int64_t count, F f) const {
+  if (count != parameters()) {
+    throw Error(GF_INVALID_ARGUMENT, "parameters: expected %lld values, got %lld",
+                static_cast<long long>(parameters()), static_cast<long long>(count));
+  }
+  for (int32_t index = 0; index < tensor_count(); ++index) {
+    f(index, values, tensor(index).count());
+    values += tensor(index).count();
+  }
+}
 
 // Copies a caller's struct, which may be older and shorter than ours, over a zeroed one.
 template <class Struct>

@@ -96,7 +96,7 @@ gf_model_options options_of(const Precision& precision) {
 // A tier that does not fit says so; then there is nothing to test.
 bool fits(const Shape& shape, const Precision& precision, const Tier& tier) {
   const Network network(shape.spec, 1, options_of(precision));
-  const gf_session_options options = {sizeof options, 1, 1, 1, tier.id};
+  const gf_session_options options = session_options(1, 1, 1, tier.id);
   gf_session* session = nullptr;
   const gf_status status = gf_session_create(network.model, &options, &session);
   gf_session_destroy(session);

@@ -42,6 +42,10 @@ gf_status model_set_tensor(void*, int32_t, const float*, int64_t, gf_message* me
   say(message, "fake: the device is gone");
   return GF_CONTEXT_LOST;
 }
+gf_status model_update(void*, const float*, int64_t, gf_message* message) {
+  say(message, "fake: the device is gone");
+  return GF_CONTEXT_LOST;
+}
 int64_t model_bytes(const void*) { return 1234; }
 void model_destroy(void*) { --models; }
 gf_status session_create(void*, const gf_session_options* options, void** session,
@@ -52,6 +56,10 @@ gf_status session_create(void*, const gf_session_options* options, void** sessio
   }
   ++sessions;
   *session = &sessions;
+  return GF_OK;
+}
+gf_status session_bytes_needed(void*, const gf_session_options*, int64_t* bytes, gf_message*) {
+  *bytes = 4321;
   return GF_OK;
 }
 int64_t session_bytes(const void*) { return 4321; }
@@ -65,15 +73,24 @@ gf_status forward(void*, const gf_io* io, gf_message* message) {
   return GF_BACKEND_FAILED;
 }
 
+gf_status backward(void*, const gf_gradients*, gf_message* message) {
+  say(message, "fake: no backward");
+  return GF_INVALID_STATE;
+}
+
 gf_status session_synchronize(void*, gf_message* message) {
   say(message, "fake: a kernel timed out");
   return GF_BACKEND_FAILED;
 }
 
 constexpr gf_backend_table kTable = {
-    FAKE_VERSION, GF_BACKEND_CUDA,  describe,    device_count,        host_allocate,  host_free,
-    model_create, model_set_tensor, model_bytes, model_destroy,       session_create, session_bytes,
-    session_path, session_destroy,  forward,     session_synchronize,
+    FAKE_VERSION,         GF_BACKEND_CUDA,  describe,
+    device_count,         host_allocate,    host_free,
+    model_create,         model_set_tensor, model_update,
+    model_bytes,          model_destroy,    session_create,
+    session_bytes_needed, session_bytes,    session_path,
+    session_destroy,      forward,          backward,
+    session_synchronize,
 };
 
 }  // namespace

@@ -66,6 +66,7 @@ gf_status model_create(const gf_spec*, const gf_model_options* options, void** m
 
 gf_status model_set_tensor(void*, int32_t, const float*, int64_t, gf_message*) { return GF_OK; }
 
+gf_status model_update(void*, const float*, int64_t, gf_message*) { return GF_OK; }
 int64_t model_bytes(const void*) { return 1234; }
 
 void model_destroy(void* model) { delete static_cast<Model*>(model); }
@@ -79,6 +80,10 @@ gf_status session_create(void* model, const gf_session_options* options, void** 
   return GF_OK;
 }
 
+gf_status session_bytes_needed(void*, const gf_session_options*, int64_t* bytes, gf_message*) {
+  *bytes = 4321;
+  return GF_OK;
+}
 int64_t session_bytes(const void*) { return 4321; }
 
 void session_path(const void* session, char* text, int64_t capacity) {
@@ -122,6 +127,11 @@ gf_status forward(void* session, const gf_io* io, gf_message* message) {
   return io->completion == GF_ON_STREAM ? GF_OK : session_synchronize(session, message);
 }
 
+gf_status backward(void*, const gf_gradients*, gf_message* message) {
+  std::snprintf(message->text, sizeof message->text, "fake: no backward");
+  return GF_INVALID_STATE;
+}
+
 constexpr gf_backend_table kTable = {
     GF_BACKEND_TABLE_VERSION,
     GF_BACKEND_CUDA,
@@ -131,13 +141,16 @@ constexpr gf_backend_table kTable = {
     host_free,
     model_create,
     model_set_tensor,
+    model_update,
     model_bytes,
     model_destroy,
     session_create,
+    session_bytes_needed,
     session_bytes,
     session_path,
     session_destroy,
     forward,
+    backward,
     session_synchronize,
 };
 

@@ -44,6 +44,12 @@ inline constexpr const char* kCellNames[kCells] = {
     "lstm",   "lstm_tied", "lstm_refine", "lstm_cumax",       "lstm_cumax_refine",
     "onlstm", "gru",       "gru_refine",  "gru_reset_before", "gru_refine_reset_before"};
 
+inline gf_session_options session_options(int32_t max_steps, int32_t max_batch, int32_t threads = 1,
+                                          int32_t tier = GF_TIER_AUTO,
+                                          int32_t backward = GF_BACKWARD_NONE) {
+  return {sizeof(gf_session_options), max_steps, max_batch, threads, tier, backward};
+}
+
 inline bool has_cell_state(int cell) { return cell < GF_GRU; }
 inline bool has_scans(int cell) { return cell >= GF_LSTM_CUMAX && cell <= GF_ONLSTM; }
 
@@ -137,7 +143,7 @@ class Runner {
   Runner(const Network& network, int max_steps, int max_batch, int threads = 1,
          int tier = GF_TIER_AUTO)
       : spec(network.spec) {
-    const gf_session_options options = {sizeof options, max_steps, max_batch, threads, tier};
+    const gf_session_options options = session_options(max_steps, max_batch, threads, tier);
     CHECK_EQ(gf_session_create(network.model, &options, &session), GF_OK);
   }
   Runner(const Runner&) = delete;

@@ -47,6 +47,10 @@ gf_status model_set_tensor(void* model, int32_t index, const float* data, int64_
   return guard(message, [&] { static_cast<Model*>(model)->set_tensor(index, data, count); });
 }
 
+gf_status model_update(void* model, const float* parameters, int64_t count, gf_message* message) {
+  return guard(message, [&] { static_cast<Model*>(model)->update(parameters, count); });
+}
+
 int64_t model_bytes(const void* model) { return static_cast<const Model*>(model)->bytes(); }
 
 void model_destroy(void* model) { delete static_cast<Model*>(model); }
@@ -54,6 +58,13 @@ void model_destroy(void* model) { delete static_cast<Model*>(model); }
 gf_status session_create(void* model, const gf_session_options* options, void** session,
                          gf_message* message) {
   return guard(message, [&] { *session = new Session(*static_cast<Model*>(model), *options); });
+}
+
+gf_status session_bytes_needed(void* model, const gf_session_options* options, int64_t* bytes,
+                               gf_message* message) {
+  return guard(message, [&] {
+    *bytes = Session(*static_cast<Model*>(model), *options, Session::kMeasured).bytes();
+  });
 }
 
 int64_t session_bytes(const void* session) { return static_cast<const Session*>(session)->bytes(); }
@@ -68,6 +79,10 @@ gf_status forward(void* session, const gf_io* io, gf_message* message) {
   return guard(message, [&] { static_cast<Session*>(session)->forward(*io); });
 }
 
+gf_status backward(void* session, const gf_gradients* gradients, gf_message* message) {
+  return guard(message, [&] { static_cast<Session*>(session)->backward(*gradients); });
+}
+
 gf_status session_synchronize(void*, gf_message*) { return GF_OK; }
 
 constexpr gf_backend_table kTable = {
@@ -79,13 +94,16 @@ constexpr gf_backend_table kTable = {
     host_free,
     model_create,
     model_set_tensor,
+    model_update,
     model_bytes,
     model_destroy,
     session_create,
+    session_bytes_needed,
     session_bytes,
     session_path,
     session_destroy,
     forward,
+    backward,
     session_synchronize,
 };
 

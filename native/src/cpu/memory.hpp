@@ -13,7 +13,9 @@ namespace gatefuse::cpu {
 // Zeroed, aligned blocks that live as long as their owner. Knows how much it holds.
 class Arena {
  public:
-  Arena() = default;
+  // A measuring arena only counts: what it gives is an address that nothing may be read from or
+  // written to.
+  explicit Arena(bool measuring = false) : measuring_(measuring) {}
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
   ~Arena() {
@@ -42,6 +44,7 @@ class Arena {
 
   void* block(const char* what, int64_t size);
 
+  bool measuring_;
   std::vector<void*> blocks_;
   int64_t bytes_ = 0;
 };

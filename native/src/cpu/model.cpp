@@ -202,15 +202,29 @@ void Model::set_tensor(int32_t index, const float* data, int64_t count) {
   given_[index] = true;
 }
 
+void Model::update(const float* parameters, int64_t count) {
+  spec_.for_each_tensor(parameters, count, [&](int32_t index, const float* data, int64_t values) {
+    set_tensor(index, data, values);
+  });
+  ++updates_;
+  const std::lock_guard<std::mutex> lock(finishing_);
+  if (finished_) derive();
+}
+
 void Model::finish() {
   const std::lock_guard<std::mutex> lock(finishing_);
   if (finished_) return;
-  const StandardFloatingPoint standard;
   for (int32_t index = 0; index < spec_.tensor_count(); ++index) {
     if (!given_[index] && !spec_.tensor(index).is_bias()) {
       throw Error(GF_INVALID_STATE, "model: expected tensor %d to be set before a session", index);
     }
   }
+  derive();
+  finished_ = true;
+}
+
+void Model::derive() {
+  const StandardFloatingPoint standard;
   const int64_t table_row =
       (layers_[0].input.row() + layers_[0].scan_input.row()) * kernels_->lanes;
   if (spec_.vocabulary > 0 &&
@@ -220,7 +234,6 @@ void Model::finish() {
       project_tokens(layers_[direction].scan_input, token_scan_tables_[direction]);
     }
   }
-  finished_ = true;
 }
 
 void Model::project_tokens(const Pack& pack, float*& table) {

@@ -19,6 +19,12 @@ class Model {
 
   void set_tensor(int32_t index, const float* data, int64_t count);
 
+  // Sets all tensors, one after another in `parameters`, also after sessions exist.
+  void update(const float* parameters, int64_t count);
+
+  // How often update has been called.
+  int64_t updates() const { return updates_; }
+
   // Checks that all weights are set and makes what follows from them. Idempotent, thread-safe.
   void finish();
 
@@ -48,6 +54,7 @@ class Model {
   Place place(int64_t slot, bool recurrent, size_t block);
   void pack_tensor(const Spec::Tensor& tensor, const float* data);
   void pack_head(const Spec::Tensor& tensor, const float* data);
+  void derive();  // what follows from the tensors
   void project_tokens(const Pack& pack, float*& table);
 
   Spec spec_;
@@ -61,6 +68,7 @@ class Model {
   std::vector<bool> given_;
   std::mutex finishing_;
   bool finished_ = false;
+  int64_t updates_ = 0;
 };
 
 // GF_ISA_ bits of what this build holds and this processor runs.

@@ -22,8 +22,8 @@ constexpr int64_t kWorkPerThread = 24 * 1024;
 
 }  // namespace
 
-Session::Session(Model& model, const gf_session_options& options)
-    : model_(model), spec_(model.spec()), kernels_(model.kernels()) {
+Session::Session(Model& model, const gf_session_options& options, Memory memory)
+    : model_(model), spec_(model.spec()), kernels_(model.kernels()), arena_(memory == kMeasured) {
   in_range("max_steps", options.max_steps, 1, INT32_MAX);
   in_range("max_batch", options.max_batch, 1, INT32_MAX);
   in_range("threads", options.threads, 0, INT32_MAX);
@@ -31,7 +31,8 @@ Session::Session(Model& model, const gf_session_options& options)
   max_steps_ = options.max_steps;
   max_batch_ = options.max_batch;
   asked_threads_ = options.threads;
-  threads_ = team::prepare(options.threads == 0 ? usable_processors() : options.threads);
+  threads_ = options.threads == 0 ? usable_processors() : options.threads;
+  if (memory == kTaken) threads_ = team::prepare(threads_);
   const LayerWeights& layer = model_.layer(0);
   const int64_t lanes = kernels_.lanes;
   padded_ = layer.padded;
@@ -62,7 +63,7 @@ Session::Session(Model& model, const gf_session_options& options)
   batch_.use(rows, rows + max_batch_, rows + 2 * max_batch_);
 
   const int width = layer.input.width + (spec_.cell->reset_before ? kWaitingGroups : 0);
-  members_ = arena_.take<Member>("session members", threads_);
+  members_.resize(threads_);
   for (int i = 0; i < threads_; ++i) {
     Member& member = members_[i];
     member.scratch = arena_.take<float>("session scratch", max_batch_, width, lanes);
@@ -74,7 +75,7 @@ Session::Session(Model& model, const gf_session_options& options)
     }
   }
   // Last: where the session cannot be had, the model's tensors may still change.
-  model_.finish();
+  if (memory == kTaken) model_.finish();
 }
 
 void Session::path(char* text, int64_t capacity) const {

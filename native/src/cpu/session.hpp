@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "batch.hpp"
 #include "cpu/memory.hpp"
@@ -22,9 +23,12 @@ namespace gatefuse::cpu {
 // projections are made at once.
 class Session final : private Job {
  public:
-  Session(Model& model, const gf_session_options& options);
+  enum Memory { kTaken, kMeasured };
+  // kMeasured: for bytes() alone.
+  Session(Model& model, const gf_session_options& options, Memory memory = kTaken);
 
   void forward(const gf_io& io);
+  void backward(const gf_gradients& gradients);
   void path(char* text, int64_t capacity) const;
   int64_t bytes() const { return arena_.bytes(); }
 
@@ -88,7 +92,7 @@ class Session final : private Job {
   Barrier barrier_;
   int64_t max_steps_, max_batch_, padded_, segment_, chunk_rows_;
   int asked_threads_, threads_;
-  Member* members_ = nullptr;
+  std::vector<Member> members_;
   float* h_ = nullptr;          // [slots, 2, max_batch, padded]: before and after a step
   float* c_ = nullptr;          // [slots, max_batch, padded]
   float* between_[2] = {};      // [segment, max_batch, D*H]: results of a layer, by turns

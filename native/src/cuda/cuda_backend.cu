@@ -86,6 +86,17 @@ gf_status model_set_tensor(void* model, int32_t index, const float* data, int64_
   });
 }
 
+gf_status model_update(void* model, const float* parameters, int64_t count, gf_message* message) {
+  return guard(message, [&] {
+    Model& self = *static_cast<Model*>(model);
+    const UseDevice use(self.device().index);
+    self.spec().for_each_tensor(parameters, count,
+                                [&](int32_t index, const float* data, int64_t values) {
+                                  self.set_tensor(index, data, values);
+                                });
+  });
+}
+
 int64_t model_bytes(const void* model) { return static_cast<const Model*>(model)->bytes(); }
 
 void model_destroy(void* model) {
@@ -100,6 +111,15 @@ gf_status session_create(void* model, const gf_session_options* options, void** 
     const Model& of = *static_cast<Model*>(model);
     const UseDevice use(of.device().index);
     *session = new Owned{of.device().index, std::make_unique<Session>(of, *options)};
+  });
+}
+
+gf_status session_bytes_needed(void* model, const gf_session_options* options, int64_t* bytes,
+                               gf_message* message) {
+  return guard(message, [&] {
+    const Model& of = *static_cast<Model*>(model);
+    const UseDevice use(of.device().index);
+    *bytes = Session(of, *options, Session::kMeasured).bytes();
   });
 }
 
@@ -125,6 +145,14 @@ gf_status forward(void* session, const gf_io* io, gf_message* message) {
   });
 }
 
+gf_status backward(void*, const gf_gradients*, gf_message* message) {
+  return guard(message, [] {
+    throw Error(GF_INVALID_STATE,
+                "backward: expected a session with GF_BACKWARD_STORE or "
+                "GF_BACKWARD_RECOMPUTE, got one of the CUDA backend, which has none");
+  });
+}
+
 gf_status session_synchronize(void* session, gf_message* message) {
   return guard(message, [&] {
     Owned& self = *static_cast<Owned*>(session);
@@ -142,13 +170,16 @@ constexpr gf_backend_table kTable = {
     host_free,
     model_create,
     model_set_tensor,
+    model_update,
     model_bytes,
     model_destroy,
     session_create,
+    session_bytes_needed,
     session_bytes,
     session_path,
     session_destroy,
     forward,
+    backward,
     session_synchronize,
 };
 

@@ -111,6 +111,10 @@ DeviceArena::~DeviceArena() {
 }
 
 void* DeviceArena::block(cudaStream_t stream, const char* what, int64_t size) {
+  if (measuring_) {
+    bytes_ += size;
+    return nullptr;
+  }
   blocks_.push_back(nullptr);
   void* memory = nullptr;
   const cudaError_t error = cudaMalloc(&memory, static_cast<size_t>(size));

@@ -49,7 +49,8 @@ int usable_devices(std::string* reason);
 // Blocks of device memory that live as long as their owner, filled with zeros on the stream.
 class DeviceArena {
  public:
-  DeviceArena() = default;
+  // A measuring arena only counts: what it gives is no address.
+  explicit DeviceArena(bool measuring = false) : measuring_(measuring) {}
   DeviceArena(const DeviceArena&) = delete;
   DeviceArena& operator=(const DeviceArena&) = delete;
   ~DeviceArena();
@@ -76,6 +77,7 @@ class DeviceArena {
 
   void* block(cudaStream_t stream, const char* what, int64_t size);
 
+  bool measuring_;
   std::vector<void*> blocks_;
   int64_t bytes_ = 0;
 };

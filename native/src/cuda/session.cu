@@ -56,12 +56,16 @@ Report::Report() {
 
 Report::~Report() { cudaFreeHost(values_); }
 
-Session::Session(const Model& model, const gf_session_options& options)
+Session::Session(const Model& model, const gf_session_options& options, Memory memory)
     : model_(model),
       spec_(model.spec()),
       tier_(choose_tier(spec_, model.precision(), model.device(), checked_tier(options.tier),
                         std::max(1, options.max_batch))),
-      patience_(patience()) {
+      patience_(patience()),
+      arena_(memory == kMeasured) {
+  if (options.backward != GF_BACKWARD_NONE) {
+    wrong("backward", "GF_BACKWARD_NONE of the CUDA backend", "another");
+  }
   in_range("max_steps", options.max_steps, 1, INT32_MAX);
   in_range("max_batch", options.max_batch, 1, INT32_MAX);
   model_.finish();
@@ -119,7 +123,7 @@ Session::Session(const Model& model, const gf_session_options& options)
   }
   order_ = take_integers("session order", 3, max_batch_);
   wrong_ = arena_.take<unsigned long long>(own_stream_, "session reports", kReports);
-  forget_failures();
+  if (memory == kTaken) forget_failures();
   rows_.resize(3 * max_batch_);
   batch_.use(rows_.data(), rows_.data() + max_batch_, rows_.data() + 2 * max_batch_);
   check(cudaStreamSynchronize(own_stream_), "session");

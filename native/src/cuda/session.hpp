@@ -35,7 +35,9 @@ class Report {
 // the session's start; with device buffers the kernels read and write the caller's.
 class Session {
  public:
-  Session(const Model& model, const gf_session_options& options);
+  enum Memory { kTaken, kMeasured };
+  // kMeasured: for bytes() alone.
+  Session(const Model& model, const gf_session_options& options, Memory memory = kTaken);
   ~Session();
 
   void forward(const gf_io& io);
