@@ -7,7 +7,8 @@ import io.github.gatefuse.Cell;
  * A cell: what it needs of the driver, and its pointwise mathematics for one unit.
  *
  * <p>The driver {@link LayerDirection} fills a {@link Step} with pre-activations, runs the
- * cumulative softmax of chunked blocks, and then calls {@link #forward} for every unit.
+ * cumulative softmax of chunked blocks, and then calls {@link #forward} for every unit. On the way
+ * back it calls {@link #backward} for every unit of the same step, and carries on what comes out.
  * Implementations have no state and are thread-safe.
  */
 abstract class CellMath {
@@ -51,6 +52,21 @@ abstract class CellMath {
     return s.h[j];
   }
 
+  /**
+   * The way back through {@link #gated}, for unit j.
+   *
+   * @param dGated the gradient by what the second product multiplies
+   */
+  void gatedBackward(Step s, StepGradient d, int j, double dGated) {
+    throw new UnsupportedOperationException("no second product");
+  }
+
   /** One step of unit j: reads the pre-activations and the old state, sets the new state. */
   abstract void forward(Step s, int j);
+
+  /**
+   * The way back through {@link #forward}: reads the step and the gradient by the new state, sets
+   * the gradient by every pre-activation and by the old state, products apart.
+   */
+  abstract void backward(Step s, StepGradient d, int j);
 }

@@ -16,6 +16,18 @@ final class Gates {
     return 1 / (1 + Math.exp(-a));
   }
 
+  /** The slope of σ at a: σ(a) σ(-a). */
+  static double sigmoidSlope(double a) {
+    return sigmoid(a) * sigmoid(-a);
+  }
+
+  /**
+   * The slope of tanh at a: 1 - tanh² = 4 σ(2a) σ(-2a), which keeps all digits where it is small.
+   */
+  static double tanhSlope(double a) {
+    return 4 * sigmoidSlope(2 * a);
+  }
+
   /**
    * The effective gate of forget gate f and refine gate r: g = r (1 - (1-f)²) + (1-r) f² = f (f + 2
    * r f̄), from Gu et al. 2020.
@@ -33,6 +45,23 @@ final class Gates {
   }
 
   /**
+   * The slope of {@link #refine} by f, with 1 - f going along: 2 (f r̄ + r f̄).
+   *
+   * @param f the forget gate
+   * @param fBar 1 - f
+   * @param r the refine gate
+   * @param rBar 1 - r
+   */
+  static double refineByForget(double f, double fBar, double r, double rBar) {
+    return 2 * (f * rBar + r * fBar);
+  }
+
+  /** The slope of {@link #refine} by r: 2 f f̄. */
+  static double refineByRefine(double f, double fBar) {
+    return 2 * f * fBar;
+  }
+
+  /**
    * cumax = cumsum(softmax(a)) over the slots of one row, and its complement, from Shen et al.
    * 2019.
    *
@@ -45,10 +74,7 @@ final class Gates {
    */
   static void cumax(double[] a, int start, int chunk, double[] cumax, double[] complement) {
     int slots = cumax.length / chunk;
-    double largest = Double.NEGATIVE_INFINITY;
-    for (int k = 0; k < slots; k++) {
-      largest = Math.max(largest, a[start + k]);
-    }
+    double largest = largest(a, start, slots);
     double before = 0;
     for (int k = 0; k < slots; k++) {
       before += Math.exp(a[start + k] - largest);
@@ -63,6 +89,46 @@ final class Gates {
       cumax[j] /= before;
       complement[j] /= after;
     }
+  }
+
+  /**
+   * The gradient of {@link #cumax} by its pre-activations, from that by its values.
+   *
+   * <p>With p = softmax(a) every p_k is part of the values from slot k on. So with G_k the sum of
+   * their gradients the gradient by p_k is G_k, and that by a_k is p_k (G_k - Σ_i p_i G_i).
+   *
+   * @param a the pre-activations, read from {@code start}, one for each slot
+   * @param byValue the gradient by each value, the complement going along [slots · chunk]
+   * @param da receives the gradient by the pre-activations, from {@code start} on
+   */
+  static void cumaxGradient(double[] a, int start, int chunk, double[] byValue, double[] da) {
+    int slots = byValue.length / chunk;
+    double largest = largest(a, start, slots);
+    double[] p = new double[slots];
+    double[] g = new double[slots];
+    double total = 0;
+    double after = 0;
+    double mean = 0;
+    for (int k = slots - 1; k >= 0; k--) {
+      for (int j = k * chunk; j < (k + 1) * chunk; j++) {
+        after += byValue[j];
+      }
+      g[k] = after;
+      p[k] = Math.exp(a[start + k] - largest);
+      total += p[k];
+      mean += p[k] * after;
+    }
+    for (int k = 0; k < slots; k++) {
+      da[start + k] = p[k] / total * (g[k] - mean / total);
+    }
+  }
+
+  private static double largest(double[] a, int start, int count) {
+    double largest = Double.NEGATIVE_INFINITY;
+    for (int k = 0; k < count; k++) {
+      largest = Math.max(largest, a[start + k]);
+    }
+    return largest;
   }
 
   private static void fill(double[] values, int slot, int chunk, double value) {

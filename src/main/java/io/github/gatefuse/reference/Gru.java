@@ -19,4 +19,18 @@ final class Gru extends CellMath {
     double u = s.tanh(s.input(CANDIDATE, j) + reset * s.recurrent(CANDIDATE, j));
     s.set(j, Gates.towards(s.h[j], u, zBar));
   }
+
+  @Override
+  void backward(Step s, StepGradient d, int j) {
+    double reset = s.sigmoid(RESET, j);
+    double recurrent = s.recurrent(CANDIDATE, j);
+    double a = s.input(CANDIDATE, j) + reset * recurrent;
+    double u = s.tanh(a);
+    double slope = s.tanhSlope(a);
+    double da = d.dh[j] * s.sigmoidBar(UPDATE, j) * slope;
+    d.set(UPDATE, j, d.dh[j] * (s.h[j] - u) * s.sigmoidSlope(UPDATE, j));
+    d.setApart(CANDIDATE, j, da, da * reset);
+    d.set(RESET, j, da * recurrent * s.sigmoidSlope(RESET, j));
+    d.carry(j, d.dh[j] * s.sigmoid(UPDATE, j));
+  }
 }

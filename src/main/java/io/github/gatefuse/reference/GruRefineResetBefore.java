@@ -29,4 +29,27 @@ final class GruRefineResetBefore extends CellMath {
     double gBar = s.round(Gates.refine(zBar, z, rBar));
     s.set(j, Gates.towards(s.h[j], u, gBar));
   }
+
+  @Override
+  void backward(Step s, StepGradient d, int j) {
+    double u = s.tanh(CANDIDATE, j);
+    double slope = s.tanhSlope(CANDIDATE, j);
+    double z = s.sigmoid(UPDATE, j);
+    double zBar = s.sigmoidBar(UPDATE, j);
+    double r = s.sigmoid(REFINE, j);
+    double rBar = s.sigmoidBar(REFINE, j);
+    double dg = d.dh[j] * (s.h[j] - u);
+    double dz = dg * Gates.refineByForget(z, zBar, r, rBar);
+    double da = d.dh[j] * s.round(Gates.refine(zBar, z, rBar)) * slope;
+    d.set(UPDATE, j, dz * s.sigmoidSlope(UPDATE, j));
+    d.set(REFINE, j, dg * Gates.refineByRefine(z, zBar) * s.sigmoidSlope(REFINE, j));
+    d.set(CANDIDATE, j, da);
+    d.carry(j, d.dh[j] * s.round(Gates.refine(z, zBar, r)));
+  }
+
+  @Override
+  void gatedBackward(Step s, StepGradient d, int j, double dGated) {
+    d.set(RESET, j, dGated * s.h[j] * s.sigmoidSlope(RESET, j));
+    d.carry(j, dGated * s.sigmoid(RESET, j));
+  }
 }

@@ -23,4 +23,20 @@ final class GruResetBefore extends CellMath {
     double u = s.tanh(CANDIDATE, j);
     s.set(j, Gates.towards(s.h[j], u, zBar));
   }
+
+  @Override
+  void backward(Step s, StepGradient d, int j) {
+    double u = s.tanh(CANDIDATE, j);
+    double slope = s.tanhSlope(CANDIDATE, j);
+    double da = d.dh[j] * s.sigmoidBar(UPDATE, j) * slope;
+    d.set(UPDATE, j, d.dh[j] * (s.h[j] - u) * s.sigmoidSlope(UPDATE, j));
+    d.set(CANDIDATE, j, da);
+    d.carry(j, d.dh[j] * s.sigmoid(UPDATE, j));
+  }
+
+  @Override
+  void gatedBackward(Step s, StepGradient d, int j, double dGated) {
+    d.set(RESET, j, dGated * s.h[j] * s.sigmoidSlope(RESET, j));
+    d.carry(j, dGated * s.sigmoid(RESET, j));
+  }
 }

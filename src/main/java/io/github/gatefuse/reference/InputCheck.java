@@ -40,6 +40,37 @@ final class InputCheck {
     return lengths;
   }
 
+  /** Checks the gradients that a way back begins with. */
+  static void check(
+      RnnSpec spec, ReferenceNetwork.Inputs in, ReferenceNetwork.Cotangents cotangents) {
+    int steps = in.steps();
+    int batch = in.batch();
+    if (!spec.cell().hasCellState() && cotangents.dcn() != null) {
+      throw new IllegalArgumentException(
+          ("gradient by the final cell state: expected none for cell " + spec.cell().id())
+              + ", got one");
+    }
+    if (spec.outputs() == 0 && cotangents.dlogits() != null) {
+      throw new IllegalArgumentException(
+          "gradient by the logits: expected a network with a head, got outputs=0");
+    }
+    int slots = spec.slots();
+    int hidden = spec.hiddenSize();
+    shape("gradient by y", cotangents.dy(), "T", steps, "B", batch, "D*H", spec.outputSize());
+    String state = "gradient by the final ";
+    shape(state + "hidden state", cotangents.dhn(), "L*D", slots, "B", batch, "H", hidden);
+    shape(state + "cell state", cotangents.dcn(), "L*D", slots, "B", batch, "H", hidden);
+    shape(
+        "gradient by the logits",
+        cotangents.dlogits(),
+        "T",
+        steps,
+        "B",
+        batch,
+        "O",
+        spec.outputs());
+  }
+
   private static int[] lengths(ReferenceNetwork.Inputs in) {
     int[] lengths = in.lengths();
     if (lengths == null) {

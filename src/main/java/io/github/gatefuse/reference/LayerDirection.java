@@ -3,8 +3,8 @@ package io.github.gatefuse.reference;
 
 import io.github.gatefuse.RnnSpec;
 import io.github.gatefuse.Weights;
+import java.util.Arrays;
 import java.util.function.Function;
-import java.util.stream.Stream;
 
 /**
  * One layer in one direction: its parameters, and the way through its sequences. Immutable and
@@ -61,12 +61,13 @@ final class LayerDirection {
    * @param unit where this direction's units start in a row of y
    * @param followed the y of another implementation, whose h each step but the first begins with;
    *     null for none
+   * @param kept receives every step of each sequence, for the way back; null for none
    */
-  void run(Step[] sequences, double[] x, double[] y, int unit, double[] followed) {
-    Products input = new Products(weightIh, sequences, s -> s.x, s -> s.input);
-    Products recurrent = new Products(weightHh, sequences, s -> s.hRead, s -> s.recurrent);
-    Products second = new Products(weightHh, sequences, s -> s.gated, s -> s.recurrent);
+  void run(Step[] sequences, double[] x, double[] y, int unit, double[] followed, Step[][] kept) {
     int batch = sequences.length;
+    Products input = Products.of(weightIh, sequences, s -> s.x, s -> s.input);
+    Products recurrent = Products.of(weightHh, sequences, s -> s.hRead, s -> s.recurrent);
+    Products second = Products.of(weightHh, sequences, s -> s.gated, s -> s.recurrent);
     int active = batch;
     for (int n = 0; n < sequences[0].length; n++) {
       while (sequences[active - 1].length <= n) {
@@ -86,28 +87,32 @@ final class LayerDirection {
         Step s = sequences[i];
         pointwise(s);
         int at = row(s, n, batch) * spec.outputSize() + unit;
-        System.arraycopy(s.h, 0, y, at, s.h.length);
+        System.arraycopy(s.nextH, 0, y, at, s.nextH.length);
+        if (kept != null) {
+          kept[i][n] = s.copy();
+        }
+        s.advance();
       }
     }
   }
 
   /** The products of one matrix with a vector of each sequence. */
   private record Products(Matrix matrix, double[][] from, double[][] to) {
-    Products(
+    static Products of(
         Matrix matrix,
         Step[] sequences,
         Function<Step, double[]> from,
         Function<Step, double[]> to) {
-      this(matrix, each(sequences, from), each(sequences, to));
-    }
-
-    private static double[][] each(Step[] sequences, Function<Step, double[]> vector) {
-      return Stream.of(sequences).map(vector).toArray(double[][]::new);
+      return new Products(matrix, each(sequences, from), each(sequences, to));
     }
 
     void add(int active, int first, int end) {
       matrix.addProducts(from, to, active, first, end);
     }
+  }
+
+  private static <S> double[][] each(S[] sequences, Function<S, double[]> vector) {
+    return Arrays.stream(sequences).map(vector).toArray(double[][]::new);
   }
 
   /** The row [t, b] of a sequence's n-th step in its direction. */
@@ -129,9 +134,8 @@ final class LayerDirection {
    */
   private void preactivations(Step[] sequences, int active, Products recurrent, Products second) {
     int rows = spec.rows();
-    int block = cell.secondProduct();
-    int first = block == CellMath.NONE ? rows : sequences[0].start(block);
-    int end = block == CellMath.NONE ? rows : sequences[0].start(block + 1);
+    int first = secondProduct(sequences[0], 0);
+    int end = secondProduct(sequences[0], 1);
     recurrent.add(active, 0, first);
     recurrent.add(active, end, rows);
     for (int i = 0; i < active; i++) {
@@ -148,6 +152,14 @@ final class LayerDirection {
     }
   }
 
+  /**
+   * Where the rows of the second product begin, or with 1 end; without one all rows come before.
+   */
+  private int secondProduct(Step s, int end) {
+    int block = cell.secondProduct();
+    return block == CellMath.NONE ? spec.rows() : s.start(block + end);
+  }
+
   private void pointwise(Step s) {
     if (cell.apart() != CellMath.NONE) {
       s.keepApart(cell.apart());
@@ -156,5 +168,94 @@ final class LayerDirection {
     for (int j = 0; j < s.h.length; j++) {
       cell.forward(s, j);
     }
+  }
+
+  /** The gradient by the parameters, growing. */
+  record Gradient(Matrix weightIh, Matrix weightHh, double[] biasIh, double[] biasHh) {}
+
+  /**
+   * Takes the gradients of all sequences back, from the last step to the first of the way that
+   * {@link #run} went.
+   *
+   * @param kept every step of each sequence, longest first
+   * @param sequences one for each; dh and dc hold the gradient by the final state on entry and that
+   *     by the initial one on return
+   * @param dy the gradient by the output of all [T, B, D*H]; not read past a sequence's end
+   * @param dx the gradient by the input of all [T, B, inputs], added to; not past a sequence's end
+   * @param unit where this direction's units start in a row of dy
+   */
+  Gradient backward(Step[][] kept, StepGradient[] sequences, double[] dy, double[] dx, int unit) {
+    Gradient sum =
+        new Gradient(
+            weightIh.zeros(), weightHh.zeros(), new double[spec.rows()], new double[spec.rows()]);
+    int batch = sequences.length;
+    int active = 0;
+    for (int n = kept[0].length - 1; n >= 0; n--) {
+      while (active < batch && kept[active].length > n) {
+        active++;
+      }
+      Step[] steps = new Step[active];
+      for (int i = 0; i < active; i++) {
+        steps[i] = kept[i][n];
+        sequences[i].begin(dy, row(steps[i], n, batch) * spec.outputSize() + unit);
+      }
+      StepGradient[] gradients = Arrays.copyOf(sequences, active);
+      stepBack(steps, gradients, sum);
+      for (int i = 0; i < active; i++) {
+        gradients[i].addInput(dx, row(steps[i], n, batch));
+        gradients[i].retreat();
+      }
+    }
+    return sum;
+  }
+
+  /** One step of some sequences. */
+  private void stepBack(Step[] steps, StepGradient[] gradients, Gradient sum) {
+    int active = steps.length;
+    int rows = spec.rows();
+    int first = secondProduct(steps[0], 0);
+    int end = secondProduct(steps[0], 1);
+    double[][] da = each(gradients, d -> d.daRead);
+    double[][] daRecurrent = each(gradients, d -> d.daRecurrentRead);
+    for (int i = 0; i < active; i++) {
+      pointwiseBack(steps[i], gradients[i]);
+    }
+    if (first < end) {
+      double[][] dGated = each(gradients, d -> d.dGated);
+      weightHh.addTransposedProducts(daRecurrent, dGated, active, first, end);
+      sum.weightHh.addOuterProducts(daRecurrent, each(steps, s -> s.gated), active, first, end);
+      for (int i = 0; i < active; i++) {
+        gatedBack(steps[i], gradients[i]);
+      }
+    }
+    weightIh.addTransposedProducts(da, each(gradients, d -> d.dx), active, 0, rows);
+    sum.weightIh.addOuterProducts(da, each(steps, s -> s.x), active, 0, rows);
+    double[][] dh = each(gradients, d -> d.dhFound);
+    weightHh.addTransposedProducts(daRecurrent, dh, active, 0, first);
+    weightHh.addTransposedProducts(daRecurrent, dh, active, end, rows);
+    double[][] h = each(steps, s -> s.hRead);
+    sum.weightHh.addOuterProducts(daRecurrent, h, active, 0, first);
+    sum.weightHh.addOuterProducts(daRecurrent, h, active, end, rows);
+    for (StepGradient d : gradients) {
+      for (int row = 0; row < rows; row++) {
+        sum.biasIh[row] += d.da[row];
+        sum.biasHh[row] += d.daRecurrent[row];
+      }
+    }
+  }
+
+  private void pointwiseBack(Step s, StepGradient d) {
+    for (int j = 0; j < s.h.length; j++) {
+      cell.backward(s, d, j);
+    }
+    d.scan(s);
+    d.readByProducts();
+  }
+
+  private void gatedBack(Step s, StepGradient d) {
+    for (int j = 0; j < s.h.length; j++) {
+      cell.gatedBackward(s, d, j, rounding.value(d.dGated[j]));
+    }
+    d.readByProducts();
   }
 }

@@ -16,4 +16,15 @@ final class Lstm extends CellMath {
     double o = s.sigmoid(OUTPUT, j);
     s.set(j, f * s.c[j] + i * u, o);
   }
+
+  @Override
+  void backward(Step s, StepGradient d, int j) {
+    double dc = d.cell(s, OUTPUT, j);
+    double i = s.sigmoid(INPUT, j);
+    double u = s.tanh(CANDIDATE, j);
+    d.set(INPUT, j, dc * u * s.sigmoidSlope(INPUT, j));
+    d.set(FORGET, j, dc * s.c[j] * s.sigmoidSlope(FORGET, j));
+    d.set(CANDIDATE, j, dc * i * s.tanhSlope(CANDIDATE, j));
+    d.carryCell(j, dc * s.sigmoid(FORGET, j));
+  }
 }

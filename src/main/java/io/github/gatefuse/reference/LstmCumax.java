@@ -14,4 +14,12 @@ final class LstmCumax extends CellMath {
     double o = s.sigmoid(OUTPUT, j);
     s.set(j, Gates.towards(s.c[j], u, fBar), o);
   }
+
+  @Override
+  void backward(Step s, StepGradient d, int j) {
+    double dc = d.cell(s, OUTPUT, j);
+    d.setCumax(FORGET, j, dc * (s.c[j] - s.tanh(CANDIDATE, j)));
+    d.set(CANDIDATE, j, dc * s.cumaxBar(FORGET, j) * s.tanhSlope(CANDIDATE, j));
+    d.carryCell(j, dc * s.cumax(FORGET, j));
+  }
 }

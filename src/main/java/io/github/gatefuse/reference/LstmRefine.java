@@ -18,4 +18,20 @@ final class LstmRefine extends CellMath {
     double gBar = s.round(Gates.refine(fBar, f, rBar));
     s.set(j, Gates.towards(s.c[j], u, gBar), o);
   }
+
+  @Override
+  void backward(Step s, StepGradient d, int j) {
+    double r = s.sigmoid(REFINE, j);
+    double rBar = s.sigmoidBar(REFINE, j);
+    double f = s.sigmoid(FORGET, j);
+    double fBar = s.sigmoidBar(FORGET, j);
+    double dc = d.cell(s, OUTPUT, j);
+    double dg = dc * (s.c[j] - s.tanh(CANDIDATE, j));
+    double gBar = s.round(Gates.refine(fBar, f, rBar));
+    d.set(REFINE, j, dg * Gates.refineByRefine(f, fBar) * s.sigmoidSlope(REFINE, j));
+    double df = dg * Gates.refineByForget(f, fBar, r, rBar);
+    d.set(FORGET, j, df * s.sigmoidSlope(FORGET, j));
+    d.set(CANDIDATE, j, dc * gBar * s.tanhSlope(CANDIDATE, j));
+    d.carryCell(j, dc * s.round(Gates.refine(f, fBar, r)));
+  }
 }

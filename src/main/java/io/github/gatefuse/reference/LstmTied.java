@@ -14,4 +14,13 @@ final class LstmTied extends CellMath {
     double o = s.sigmoid(OUTPUT, j);
     s.set(j, Gates.towards(s.c[j], u, fBar), o);
   }
+
+  @Override
+  void backward(Step s, StepGradient d, int j) {
+    double dc = d.cell(s, OUTPUT, j);
+    double df = dc * (s.c[j] - s.tanh(CANDIDATE, j));
+    d.set(FORGET, j, df * s.sigmoidSlope(FORGET, j));
+    d.set(CANDIDATE, j, dc * s.sigmoidBar(FORGET, j) * s.tanhSlope(CANDIDATE, j));
+    d.carryCell(j, dc * s.sigmoid(FORGET, j));
+  }
 }

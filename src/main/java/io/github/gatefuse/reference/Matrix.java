@@ -4,6 +4,8 @@ package io.github.gatefuse.reference;
 /**
  * A parameter matrix [rows, columns], one array for each column.
  *
+ * <p>As a gradient it starts with zeros and sums outer products.
+ *
  * <p>A product adds multiples of columns to all rows. All arrays of its inner loop have one index,
  * of which HotSpot makes vector instructions, and the order of every sum is that of the columns.
  * Four columns at a time stay in the first-level cache while all vectors pass by.
@@ -12,15 +14,36 @@ final class Matrix {
   private final int rows;
   private final double[][] columns;
 
+  /** Zeros. */
+  Matrix(int rows, int columns) {
+    this.rows = rows;
+    this.columns = new double[columns][rows];
+  }
+
   /** Takes row-major values [rows, values.length / rows]. */
   Matrix(int rows, double[] values) {
-    this.rows = rows;
-    this.columns = new double[values.length / rows][rows];
+    this(rows, values.length / rows);
     for (int row = 0; row < rows; row++) {
       for (int k = 0; k < columns.length; k++) {
         columns[k][row] = values[row * columns.length + k];
       }
     }
+  }
+
+  /** A matrix of zeros of the same shape. */
+  Matrix zeros() {
+    return new Matrix(rows, columns.length);
+  }
+
+  /** A row-major copy. */
+  double[] values() {
+    double[] values = new double[rows * columns.length];
+    for (int row = 0; row < rows; row++) {
+      for (int k = 0; k < columns.length; k++) {
+        values[row * columns.length + k] = columns[k][row];
+      }
+    }
+    return values;
   }
 
   /** The number of values. */
@@ -65,10 +88,62 @@ final class Matrix {
   }
 
   private void addOne(int k, double[] x, double[] y, int first, int end) {
-    double[] column = columns[k];
-    double factor = x[k];
+    addMultiple(x[k], columns[k], y, first, end);
+  }
+
+  /**
+   * x[i][k] += Σ_row m[row, k] y[i][row], the product with the transposed matrix, for the first
+   * {@code count} vectors and the rows from {@code first} to before {@code end}.
+   *
+   * @param y vectors [rows]
+   * @param x vectors [columns]
+   */
+  void addTransposedProducts(double[][] y, double[][] x, int count, int first, int end) {
+    for (int k = 0; k < columns.length; k++) {
+      double[] column = columns[k];
+      for (int i = 0; i < count; i++) {
+        x[i][k] += dot(column, y[i], first, end);
+      }
+    }
+  }
+
+  /** Four sums side by side, as none has to wait for another. */
+  private static double dot(double[] a, double[] b, int first, int end) {
+    double sum0 = 0;
+    double sum1 = 0;
+    double sum2 = 0;
+    double sum3 = 0;
+    int row = first;
+    for (; row + 4 <= end; row += 4) {
+      sum0 += a[row] * b[row];
+      sum1 += a[row + 1] * b[row + 1];
+      sum2 += a[row + 2] * b[row + 2];
+      sum3 += a[row + 3] * b[row + 3];
+    }
+    for (; row < end; row++) {
+      sum0 += a[row] * b[row];
+    }
+    return (sum0 + sum1) + (sum2 + sum3);
+  }
+
+  /**
+   * m[row, k] += Σ_i y[i][row] x[i][k], for the first {@code count} vectors and the rows from
+   * {@code first} to before {@code end}.
+   *
+   * @param y vectors [rows]
+   * @param x vectors [columns]
+   */
+  void addOuterProducts(double[][] y, double[][] x, int count, int first, int end) {
+    for (int k = 0; k < columns.length; k++) {
+      for (int i = 0; i < count; i++) {
+        addMultiple(x[i][k], y[i], columns[k], first, end);
+      }
+    }
+  }
+
+  private static void addMultiple(double factor, double[] from, double[] to, int first, int end) {
     for (int row = first; row < end; row++) {
-      y[row] += column[row] * factor;
+      to[row] += from[row] * factor;
     }
   }
 

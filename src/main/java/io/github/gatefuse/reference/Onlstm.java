@@ -30,4 +30,29 @@ final class Onlstm extends CellMath {
     double write = s.round(masterInput * (i * masterForget + masterForgetBar));
     s.set(j, keep * s.c[j] + write * u, o);
   }
+
+  @Override
+  void backward(Step s, StepGradient d, int j) {
+    double i = s.sigmoid(INPUT, j);
+    double f = s.sigmoid(FORGET, j);
+    double masterInput = s.cumaxBar(MASTER_INPUT, j);
+    double masterForget = s.cumax(MASTER_FORGET, j);
+    // keep = f̃ kept and write = ĩ written, each factor by itself.
+    double kept = f * masterInput + s.cumax(MASTER_INPUT, j);
+    double written = i * masterForget + s.cumaxBar(MASTER_FORGET, j);
+    double keep = s.round(masterForget * kept);
+    double write = s.round(masterInput * written);
+    double dc = d.cell(s, OUTPUT, j);
+    double dKeep = dc * s.c[j];
+    double dWrite = dc * s.tanh(CANDIDATE, j);
+    double both = masterForget * masterInput;
+    double dMasterInput = dWrite * written - dKeep * masterForget * s.sigmoidBar(FORGET, j);
+    double dMasterForget = dKeep * kept - dWrite * masterInput * s.sigmoidBar(INPUT, j);
+    d.set(INPUT, j, dWrite * both * s.sigmoidSlope(INPUT, j));
+    d.set(FORGET, j, dKeep * both * s.sigmoidSlope(FORGET, j));
+    d.set(CANDIDATE, j, dc * write * s.tanhSlope(CANDIDATE, j));
+    d.setCumax(MASTER_INPUT, j, -dMasterInput); // ĩ is the complement.
+    d.setCumax(MASTER_FORGET, j, dMasterForget);
+    d.carryCell(j, dc * keep);
+  }
 }

@@ -7,6 +7,7 @@ import java.util.Arrays;
 import java.util.Comparator;
 import java.util.Objects;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 
 /**
  * The pure-Java reference: what the right answer is, readable before fast.
@@ -176,6 +177,61 @@ public final class ReferenceNetwork {
       double[] targetLogProbabilities) {}
 
   /**
+   * The gradient of a loss by what a call gave, each null for zeros. Past a sequence's end nothing
+   * is read.
+   *
+   * @param dy by y [T, B, D*H]
+   * @param dhn by the final hidden state [L*D, B, H]
+   * @param dcn by the final cell state [L*D, B, H]; null for cells without
+   * @param dlogits by the logits [T, B, O]; needs a head
+   */
+  public record Cotangents(double[] dy, double[] dhn, double[] dcn, double[] dlogits) {
+    /** All zeros. */
+    public static final Cotangents ZEROS = new Cotangents(null, null, null, null);
+
+    /**
+     * The same with a gradient by y.
+     *
+     * @param value [T, B, D*H]; null for zeros
+     * @return new cotangents
+     */
+    public Cotangents withOutput(double[] value) {
+      return new Cotangents(value, dhn, dcn, dlogits);
+    }
+
+    /**
+     * The same with a gradient by the final state.
+     *
+     * @param hidden [L*D, B, H]; null for zeros
+     * @param cell [L*D, B, H]; null for zeros and for cells without
+     * @return new cotangents
+     */
+    public Cotangents withState(double[] hidden, double[] cell) {
+      return new Cotangents(dy, hidden, cell, dlogits);
+    }
+
+    /**
+     * The same with a gradient by the logits.
+     *
+     * @param value [T, B, O]; null for zeros
+     * @return new cotangents
+     */
+    public Cotangents withLogits(double[] value) {
+      return new Cotangents(dy, dhn, dcn, value);
+    }
+  }
+
+  /**
+   * The gradient of a loss by what a call read; the arrays belong to the caller.
+   *
+   * @param dx by x [T, B, I], 0 past a sequence's end; null for a network with an embedding
+   * @param dh0 by the initial hidden state [L*D, B, H]
+   * @param dc0 by the initial cell state [L*D, B, H]; null for cells without
+   * @param parameters by every tensor, under its name and in its shape
+   */
+  public record Gradients(double[] dx, double[] dh0, double[] dc0, Weights parameters) {}
+
+  /**
    * The network.
    *
    * @return its specification
@@ -213,7 +269,26 @@ public final class ReferenceNetwork {
    * @throws IllegalArgumentException for a wrong shape, length, token or target, naming it
    */
   public Outputs run(Inputs in) {
-    return run(in, new double[spec.layers()][]);
+    return run(in, new double[spec.layers()][], null);
+  }
+
+  /**
+   * The gradient of a loss by everything that a call reads, from its gradient by what the call
+   * gives: back-propagation through time. Runs the call, then goes back.
+   *
+   * @param in the inputs of the call
+   * @param cotangents the gradient by its outputs
+   * @return the gradient by its inputs, its initial state and the parameters
+   * @throws IllegalArgumentException for a wrong shape, length or token, naming it
+   */
+  public Gradients backward(Inputs in, Cotangents cotangents) {
+    int[] lengths = InputCheck.check(spec, in);
+    InputCheck.check(spec, in, cotangents);
+    Step[][][] kept = new Step[spec.slots()][][];
+    double[] y =
+        run(in.withTargets(null).withHead(false, false), new double[spec.layers()][], kept).y();
+    BackwardPass pass = new BackwardPass(spec, rounding, slots, headWeight, lengths, kept);
+    return pass.run(in, y, cotangents);
   }
 
   /**
@@ -239,10 +314,16 @@ public final class ReferenceNetwork {
             "layers: expected outputs of " + expected + " values, got " + y.length);
       }
     }
-    return run(in, layers);
+    return run(in, layers, null);
   }
 
-  private Outputs run(Inputs in, double[][] followed) {
+  /**
+   * Runs all layers.
+   *
+   * @param followed another's y of each layer; null elements for none
+   * @param kept receives the steps of each slot, longest sequence first; null for none
+   */
+  private Outputs run(Inputs in, double[][] followed, Step[][][] kept) {
     int[] lengths = InputCheck.check(spec, in);
     int batch = in.batch();
     int states = InputCheck.count("state", spec.slots(), batch, spec.hiddenSize());
@@ -251,7 +332,7 @@ public final class ReferenceNetwork {
     double[] x = embedding == null ? in.x() : embed(in, lengths);
     double[] y = null;
     for (int layer = 0; layer < spec.layers(); layer++) {
-      y = layer(layer, in, lengths, x, hn, cn, followed[layer]);
+      y = layer(layer, in, lengths, x, hn, cn, followed[layer], kept);
       x = followed[layer] == null ? y : followed[layer];
     }
     double[] cell = spec.cell().hasCellState() ? cn : null;
@@ -283,7 +364,8 @@ public final class ReferenceNetwork {
       double[] x,
       double[] hn,
       double[] cn,
-      double[] followed) {
+      double[] followed,
+      Step[][][] kept) {
     int batch = in.batch();
     int hidden = spec.hiddenSize();
     int inputWidth = layer == 0 ? spec.inputSize() : spec.outputSize();
@@ -304,7 +386,14 @@ public final class ReferenceNetwork {
         System.arraycopy(hn, (slot * batch + b) * hidden, sequences[i].h, 0, hidden);
         System.arraycopy(cn, (slot * batch + b) * hidden, sequences[i].c, 0, hidden);
       }
-      slots[slot].run(sequences, x, y, direction * hidden, followed);
+      Step[][] steps =
+          kept == null
+              ? null
+              : Stream.of(sequences).map(s -> new Step[s.length]).toArray(Step[][]::new);
+      slots[slot].run(sequences, x, y, direction * hidden, followed, steps);
+      if (kept != null) {
+        kept[slot] = steps;
+      }
       for (Step s : sequences) {
         System.arraycopy(s.h, 0, hn, (slot * batch + s.sequence) * hidden, hidden);
         System.arraycopy(s.c, 0, cn, (slot * batch + s.sequence) * hidden, hidden);

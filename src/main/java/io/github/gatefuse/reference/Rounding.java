@@ -19,6 +19,17 @@ import java.util.Objects;
  *       given out and used by a pointwise formula, logits and log-probabilities.
  * </ul>
  *
+ * <p>On the way back these round as well:
+ *
+ * <ul>
+ *   <li>operands, as a product reads them: the gradient da by a pre-activation, that by the logits;
+ *       weights, inputs, h and ρ∘h are those of the forward pass. A product is da R, da W and da x,
+ *       da h summed over all steps; a bias sums da as a value;
+ *   <li>values: the given gradients; dh and dc of each step, as they are carried and again with
+ *       what the step's own output adds; da; the gradient by each cumulative softmax and by ρ∘h;
+ *       and each gradient that is given out, once, after its whole sum.
+ * </ul>
+ *
  * <p>Sums inside a product, and the inside of one formula of one named quantity, do not round. So
  * {@link #FLOAT} is what an ideal float32 implementation gives, and {@link #of} what one with
  * shorter operands gives; real ones differ from it by their own summation and function errors. With

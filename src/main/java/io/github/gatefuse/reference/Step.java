@@ -4,13 +4,15 @@ package io.github.gatefuse.reference;
 import io.github.gatefuse.Cell;
 import io.github.gatefuse.RnnSpec;
 import java.util.List;
+import java.util.stream.Stream;
 
 /**
  * Where one sequence stands on its way through one layer and direction, as the cell's pointwise
  * mathematics sees it.
  *
  * <p>Blocks are numbered as in {@link Cell#blocks()}; j is the hidden unit. What the methods return
- * is rounded. Not thread-safe; one object serves a whole sequence.
+ * is rounded, except slopes, which are part of a formula. Not thread-safe; one object serves a
+ * whole sequence, and copies of it are what the way back reads.
  */
 final class Step {
   /** The number of the sequence in the batch. */
@@ -22,17 +24,20 @@ final class Step {
   /** The input of this step as products read it [I, or D*H above the first layer]. */
   final double[] x;
 
-  /**
-   * The state as it is carried [H], in place: before the cell's turn that of the step before, after
-   * it that of this step.
-   */
+  /** The state that the step before left, as it is carried [H]. */
   final double[] h;
+
+  /** The state that this step leaves [H]. */
+  final double[] nextH;
 
   /** The state of the step before as products read it [H]. */
   final double[] hRead;
 
-  /** The cell state [H], in place like h; stays as it is in a GRU. */
+  /** The cell state that the step before left [H]; zeros in a GRU. */
   final double[] c;
+
+  /** The cell state that this step leaves [H]; zeros in a GRU. */
+  final double[] nextC;
 
   /** W x + b of each row [rows]. */
   final double[] input;
@@ -48,7 +53,10 @@ final class Step {
 
   private final Rounding rounding;
   private final int chunk;
+
+  /** The first row of each block, and the end of the last. */
   private final int[] start;
+
   private final double[][] cumax;
   private final double[][] complement;
 
@@ -59,8 +67,10 @@ final class Step {
     chunk = spec.chunk();
     x = new double[inputs];
     h = new double[spec.hiddenSize()];
+    nextH = new double[spec.hiddenSize()];
     hRead = new double[spec.hiddenSize()];
     c = new double[spec.hiddenSize()];
+    nextC = new double[spec.hiddenSize()];
     gated = new double[spec.hiddenSize()];
     input = new double[spec.rows()];
     recurrent = new double[spec.rows()];
@@ -76,6 +86,41 @@ final class Step {
         complement[block] = new double[spec.hiddenSize()];
       }
     }
+  }
+
+  private Step(Step other) {
+    sequence = other.sequence;
+    length = other.length;
+    rounding = other.rounding;
+    chunk = other.chunk;
+    start = other.start;
+    x = other.x.clone();
+    h = other.h.clone();
+    nextH = other.nextH.clone();
+    hRead = other.hRead.clone();
+    c = other.c.clone();
+    nextC = other.nextC.clone();
+    gated = other.gated.clone();
+    input = other.input.clone();
+    recurrent = other.recurrent.clone();
+    a = other.a.clone();
+    cumax = copy(other.cumax);
+    complement = copy(other.complement);
+  }
+
+  private static double[][] copy(double[][] values) {
+    return Stream.of(values).map(v -> v == null ? null : v.clone()).toArray(double[][]::new);
+  }
+
+  /** This step as it stands now. */
+  Step copy() {
+    return new Step(this);
+  }
+
+  /** Goes on to the next step: what this one leaves is what that one finds. */
+  void advance() {
+    System.arraycopy(nextH, 0, h, 0, h.length);
+    System.arraycopy(nextC, 0, c, 0, c.length);
   }
 
   /** Rounds the sums W x + b and R h + b' of rows into their pre-activations. */
@@ -122,6 +167,11 @@ final class Step {
     return rounding.value(Gates.sigmoid(-a[start[block] + j]));
   }
 
+  /** The slope of σ(a) of a block. */
+  double sigmoidSlope(int block, int j) {
+    return Gates.sigmoidSlope(a[start[block] + j]);
+  }
+
   /** tanh(a) of a block. */
   double tanh(int block, int j) {
     return rounding.value(Math.tanh(a[start[block] + j]));
@@ -130,6 +180,16 @@ final class Step {
   /** tanh of a pre-activation that the cell puts together itself. */
   double tanh(double a) {
     return rounding.value(Math.tanh(rounding.value(a)));
+  }
+
+  /** The slope of tanh(a) of a block. */
+  double tanhSlope(int block, int j) {
+    return Gates.tanhSlope(a[start[block] + j]);
+  }
+
+  /** The slope of {@link #tanh(double)}. */
+  double tanhSlope(double a) {
+    return Gates.tanhSlope(rounding.value(a));
   }
 
   /** The cumulative softmax of a chunked block, for unit j. */
@@ -159,12 +219,17 @@ final class Step {
 
   /** The LSTM family's end of a step: c' and then h' = o tanh(c'). */
   void set(int j, double newCell, double output) {
-    c[j] = rounding.value(newCell);
-    h[j] = rounding.value(output * rounding.value(Math.tanh(c[j])));
+    nextC[j] = rounding.value(newCell);
+    nextH[j] = rounding.value(output * tanhOfCell(j));
   }
 
   /** The GRU family's end of a step: h'. */
   void set(int j, double newHidden) {
-    h[j] = rounding.value(newHidden);
+    nextH[j] = rounding.value(newHidden);
+  }
+
+  /** tanh(c') of the cell state that this step leaves. */
+  double tanhOfCell(int j) {
+    return rounding.value(Math.tanh(nextC[j]));
   }
 }

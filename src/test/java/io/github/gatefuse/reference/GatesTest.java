@@ -173,4 +173,83 @@ class GatesTest {
     assertEquals(0.5, complement[1], 0);
     assertEquals(1, cumax[2], 0);
   }
+
+  /** Slopes of gates that are all but open or shut keep their digits. */
+  @Test
+  void slopesAreRightAtBothEnds() {
+    for (double a = -40; a <= 40; a += 0.7) {
+      double magnitude = Math.exp(-Math.abs(a));
+      double sigmoid = magnitude / ((1 + magnitude) * (1 + magnitude));
+      assertEquals(sigmoid, Gates.sigmoidSlope(a), 8 * ULP * sigmoid, "sigmoid, a = " + a);
+      double cosh = Math.cosh(a);
+      double tanh = 1 / cosh / cosh;
+      assertEquals(tanh, Gates.tanhSlope(a), 16 * ULP * tanh, "tanh, a = " + a);
+    }
+  }
+
+  /**
+   * ∂g/∂a_f = 2 f f̄ (f r̄ + r f̄) and ∂g/∂a_r = 2 f f̄ r r̄, by differences of the smaller side.
+   */
+  @Test
+  void refineSlopesAreThoseOfRefine() {
+    double step = 1e-5;
+    for (double a = -8; a <= 8; a += 0.7) {
+      for (double r = -8; r <= 8; r += 0.7) {
+        // The complement is the same function with a minus, and is precise where the gate is not.
+        double side = refineOf(a, r) < 0.5 ? 1 : -1;
+        double byForget =
+            refineOf(side * (a + step), side * r) - refineOf(side * (a - step), side * r);
+        double byRefine =
+            refineOf(side * a, side * (r + step)) - refineOf(side * a, side * (r - step));
+        double f = Gates.sigmoid(a);
+        double fBar = Gates.sigmoid(-a);
+        double forget =
+            Gates.refineByForget(f, fBar, Gates.sigmoid(r), Gates.sigmoid(-r))
+                * Gates.sigmoidSlope(a);
+        double refine = Gates.refineByRefine(f, fBar) * Gates.sigmoidSlope(r);
+        String where = "a = " + a + ", r = " + r;
+        assertEquals(side * byForget / (2 * step), forget, 1e-7 * forget, where);
+        assertEquals(side * byRefine / (2 * step), refine, 1e-6 * refine, where);
+      }
+    }
+  }
+
+  @Test
+  void cumaxGradientIsThatOfCumax() {
+    double[] a = {9, 0.5, -1, 2, 0.25};
+    double[] byValue = new Random(1).doubles(8, -1, 1).toArray();
+    double[] da = new double[5];
+    Gates.cumaxGradient(a, 1, 2, byValue, da);
+    double step = 1e-5;
+    for (int k = 1; k < 5; k++) {
+      double[] above = a.clone();
+      double[] below = a.clone();
+      above[k] += step;
+      below[k] -= step;
+      double difference = weighted(above, byValue) - weighted(below, byValue);
+      assertEquals(difference / (2 * step), da[k], 1e-9);
+    }
+    assertEquals(0, da[0], 0);
+  }
+
+  /** The values of a cumulative softmax of four slots, each twice, in a weighted sum. */
+  private static double weighted(double[] a, double[] weights) {
+    double[] cumax = new double[8];
+    Gates.cumax(a, 1, 2, cumax, new double[8]);
+    double sum = 0;
+    for (int j = 0; j < 8; j++) {
+      sum += weights[j] * cumax[j];
+    }
+    return sum;
+  }
+
+  @Test
+  void cumaxGradientOfLargeLogitsIsFinite() {
+    double[] da = new double[3];
+    Gates.cumaxGradient(new double[] {1e4, -1e4, 1e4}, 0, 1, new double[] {1, 2, 4}, da);
+    // p = (1/2, 0, 1/2), G = (7, 6, 4).
+    assertEquals(0.75, da[0], 0);
+    assertEquals(0, da[1], 0);
+    assertEquals(-0.75, da[2], 0);
+  }
 }

@@ -3,6 +3,9 @@ package io.github.gatefuse.reference;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import io.github.gatefuse.io.Safetensors;
+import io.github.gatefuse.reference.ReferenceNetwork.Cotangents;
+import io.github.gatefuse.reference.ReferenceNetwork.Gradients;
 import io.github.gatefuse.reference.ReferenceNetwork.Inputs;
 import io.github.gatefuse.reference.ReferenceNetwork.Outputs;
 import io.github.gatefuse.testing.GoldenCase;
@@ -38,13 +41,56 @@ class GoldenTest {
     check(golden, Rounding.FLOAT, FLOAT_TOLERANCE);
   }
 
+  @ParameterizedTest
+  @MethodSource("cases")
+  void doubleGradientsAgree(GoldenCase golden) {
+    checkGradients(golden, Rounding.DOUBLE, DOUBLE_TOLERANCE);
+  }
+
+  @ParameterizedTest
+  @MethodSource("cases")
+  void floatGradientsAgree(GoldenCase golden) {
+    checkGradients(golden, Rounding.FLOAT, FLOAT_TOLERANCE);
+  }
+
+  /** Errors are relative to the largest value of a tensor where that is above one. */
+  private static void checkGradients(GoldenCase golden, Rounding rounding, double tolerance) {
+    ReferenceNetwork network = new ReferenceNetwork(golden.spec(), golden.weights(), rounding);
+    try (Safetensors file = Safetensors.open(golden.path())) {
+      boolean cell = golden.spec().cell().hasCellState();
+      Gradients gradients =
+          network.backward(
+              inputs(golden),
+              Cotangents.ZEROS
+                  .withOutput(pastTheEndNaN(golden, file.doubles("dy")))
+                  .withState(file.doubles("dhn"), cell ? file.doubles("dcn") : null));
+      checkGradient(file, "x", gradients.dx(), tolerance);
+      checkGradient(file, "h0", gradients.dh0(), tolerance);
+      if (cell) {
+        checkGradient(file, "c0", gradients.dc0(), tolerance);
+      }
+      for (String name : gradients.parameters().names()) {
+        checkGradient(file, name, gradients.parameters().doubles(name), tolerance);
+      }
+    }
+  }
+
+  private static void checkGradient(
+      Safetensors file, String name, double[] actual, double tolerance) {
+    double[] expected = file.doubles("grad." + name);
+    double scale = Math.max(1, Arrays.stream(expected).map(Math::abs).max().getAsDouble());
+    assertEquals(0, GoldenCase.maxDifference(expected, actual), tolerance * scale, name);
+  }
+
+  private static Inputs inputs(GoldenCase golden) {
+    return Inputs.of(golden.steps(), golden.batch(), pastTheEndNaN(golden, golden.x()))
+        .withLengths(golden.lengths())
+        .withState(golden.h0(), golden.c0());
+  }
+
   private static void check(GoldenCase golden, Rounding rounding, double tolerance) {
     ReferenceNetwork network = new ReferenceNetwork(golden.spec(), golden.weights(), rounding);
-    Outputs out =
-        network.run(
-            Inputs.of(golden.steps(), golden.batch(), pastTheEndNaN(golden))
-                .withLengths(golden.lengths())
-                .withState(golden.h0(), golden.c0()));
+    Outputs out = network.run(inputs(golden));
     assertEquals(0, GoldenCase.maxDifference(golden.y(), out.y()), tolerance, "y");
     assertEquals(0, GoldenCase.maxDifference(golden.hn(), out.hn()), tolerance, "hn");
     if (golden.spec().cell().hasCellState()) {
@@ -54,10 +100,10 @@ class GoldenTest {
     }
   }
 
-  /** The input with NaN wherever it must not be read. */
-  private static double[] pastTheEndNaN(GoldenCase golden) {
-    double[] x = golden.x().clone();
-    int width = golden.spec().inputSize();
+  /** Values [T, B, width] with NaN wherever they must not be read. */
+  private static double[] pastTheEndNaN(GoldenCase golden, double[] values) {
+    double[] x = values.clone();
+    int width = values.length / golden.steps() / golden.batch();
     for (int t = 0; t < golden.steps(); t++) {
       for (int b = 0; b < golden.batch(); b++) {
         if (t >= golden.lengths()[b]) {
