@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.gatefuse;
 
-import io.github.gatefuse.spi.Argument;
 import java.nio.Buffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
@@ -15,7 +14,9 @@ import org.bytedeco.javacpp.Pointer;
  * nothing. Not thread-safe.
  */
 final class Binding {
-  private final Argument argument;
+  private final String name;
+  private final boolean written;
+  private final boolean integers;
 
   /** As it was set, with its bounds at that time. */
   private Object memory;
@@ -27,8 +28,17 @@ final class Binding {
   /** What the backend uses of a buffer, whose position and limit nobody moves. */
   private Buffer view;
 
-  Binding(Argument argument) {
-    this.argument = argument;
+  /**
+   * Nothing yet.
+   *
+   * @param name in messages
+   * @param written whether a run writes it
+   * @param integers whether the values of a pointer are integers and not floats
+   */
+  Binding(String name, boolean written, boolean integers) {
+    this.name = name;
+    this.written = written;
+    this.integers = integers;
   }
 
   /** Whether this buffer, or with null nothing, is set as it is now. */
@@ -59,6 +69,11 @@ final class Binding {
     return limit - position;
   }
 
+  /** What the backend uses of a buffer; null where there is none. */
+  Buffer view() {
+    return view;
+  }
+
   /** The integers of a buffer; null where there is none. */
   IntBuffer integers() {
     return (IntBuffer) view;
@@ -70,7 +85,7 @@ final class Binding {
    * @throws IllegalArgumentException in words, if it is not
    */
   Buffer checked(Buffer buffer) {
-    return checked(argument.label(), argument.written(), buffer);
+    return checked(name, written, buffer);
   }
 
   /** The same for a buffer of any name. */
@@ -96,15 +111,15 @@ final class Binding {
    */
   Pointer checked(Pointer pointer) {
     if (pointer.isNull()) {
-      throw wrong(argument.label(), "a pointer to device memory", "a null pointer");
+      throw wrong(name, "a pointer to device memory", "a null pointer");
     }
     if (pointer.limit() <= pointer.position()) {
       throw wrong(
-          argument.label(),
+          name,
           "a pointer whose capacity is set (capacity(n) after its allocation)",
           "one of " + (pointer.limit() - pointer.position()) + " values");
     }
-    return argument.integers() ? new IntPointer(pointer) : new FloatPointer(pointer);
+    return integers ? new IntPointer(pointer) : new FloatPointer(pointer);
   }
 
   private static IllegalArgumentException wrong(String name, String expected, String got) {

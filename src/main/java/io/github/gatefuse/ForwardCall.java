@@ -82,7 +82,8 @@ public final class ForwardCall {
     this.spec = session.spec();
     this.backend = backend;
     for (Argument argument : ARGUMENTS) {
-      bindings[argument.ordinal()] = new Binding(argument);
+      bindings[argument.ordinal()] =
+          new Binding(argument.label(), argument.written(), argument.integers());
     }
   }
 
@@ -477,6 +478,7 @@ public final class ForwardCall {
       prepare(steps, batch);
       session.keep(this);
       backend.enqueue();
+      session.remember(steps, batch, batchMajor, inputRead());
     } finally {
       session.release();
     }
@@ -602,13 +604,21 @@ public final class ForwardCall {
     try {
       backend.run();
       session.forget();
+      session.remember(steps, batch, batchMajor, inputRead());
     } finally {
       Reference.reachabilityFence(this);
     }
   }
 
+  /** The buffer of x or of tokens; null for device memory. */
+  private Buffer inputRead() {
+    Argument input = spec.vocabulary() > 0 ? Argument.TOKENS : Argument.INPUT;
+    return bindings[input.ordinal()].view();
+  }
+
   /** Checks everything that a run will use. */
   private void prepare(int steps, int batch) {
+    session.forgetLastRun(); // Should this one fail, there is no way back.
     if (steps != this.steps || batch != this.batch || steps == 0) {
       checkShapes(steps, batch);
       backend.shape(steps, batch, batchMajor);

@@ -5,23 +5,22 @@ import io.github.gatefuse.io.Safetensors;
 import io.github.gatefuse.spi.BackendModel;
 import io.github.gatefuse.spi.BackendSession;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Collectors;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * A recurrent network: weights packed once for a backend, and never changed.
+ * A recurrent network: weights packed once for a backend, and changed by {@link #update} only.
  *
  * <p>Thread-safe: any number of threads may make sessions of one network and run them at the same
- * time.
+ * time. An update is refused while a session is in use, and refuses the use of sessions while it
+ * runs.
  */
 public final class Rnn implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(Rnn.class);
-
-  private static final int CLOSED = -1;
 
   private final RnnSpec spec;
   private final Backend backend;
@@ -33,8 +32,16 @@ public final class Rnn implements AutoCloseable {
   private final long bytes;
   private final LeakReport leak;
 
-  /** The number of open sessions, or {@link #CLOSED}. */
-  private final AtomicInteger sessions = new AtomicInteger();
+  /**
+   * The open sessions; the lock of all that opens and closes, and of updates. They are not referred
+   * to themselves, so that a forgotten one is garbage and is reported.
+   */
+  private final List<SessionUse> sessions = new ArrayList<>();
+
+  private boolean closed;
+
+  /** The number of updates; written when this thread holds all sessions, read by their holders. */
+  private int version;
 
   Rnn(RnnSpec spec, Backends.Choice choice) {
     this.spec = spec;
@@ -185,16 +192,15 @@ public final class Rnn implements AutoCloseable {
    * @throws GatefuseException if memory runs out
    */
   public Session session(SessionOptions options) {
-    Objects.requireNonNull(options, "options");
-    checkTier(options.tier());
-    if (sessions.getAndUpdate(n -> n == CLOSED ? CLOSED : n + 1) == CLOSED) {
-      throw new IllegalStateException("network is closed");
-    }
-    boolean made = false;
-    try {
+    synchronized (sessions) {
+      checkOptions(options);
       BackendSession backendSession = model.session(options);
+      boolean made = false;
       try {
-        Session session = new Session(this, options, backendSession, model.hasStreams(), refused);
+        SessionUse use = new SessionUse();
+        Session session =
+            new Session(this, options, use, backendSession, model.hasStreams(), refused);
+        sessions.add(use);
         made = true;
         return session;
       } finally {
@@ -202,10 +208,92 @@ public final class Rnn implements AutoCloseable {
           backendSession.close();
         }
       }
-    } finally {
-      if (!made) {
-        sessionClosed();
+    }
+  }
+
+  /**
+   * The workspace that a session of these options would have. Native backends allocate nothing of
+   * it to find out.
+   *
+   * @param options its capacity, and how it runs
+   * @return bytes, as {@link Session#bytes} of a new session
+   * @throws IllegalArgumentException as {@link #session(SessionOptions)} does
+   * @throws IllegalStateException if this network is closed
+   * @throws GatefuseException if the backend has to try, and memory runs out
+   */
+  public long sessionBytes(SessionOptions options) {
+    synchronized (sessions) {
+      checkOptions(options);
+      return model.sessionBytes(options);
+    }
+  }
+
+  /**
+   * Replaces the values of all parameters, as training does after every step. Sessions stay as they
+   * are; a way back needs a new run.
+   *
+   * <p>Any thread may call it, at a time when no session of this network is in use: it waits for
+   * none. Sessions cannot be used until it returns.
+   *
+   * @param parameters of this network, copied
+   * @throws IllegalArgumentException if they are those of another network
+   * @throws IllegalStateException if this network is closed, or a session is in use or has enqueued
+   *     calls that are not synchronized; nothing is changed then
+   * @throws UnsupportedOperationException if the backend cannot replace parameters
+   * @throws GatefuseException if the backend fails
+   */
+  public void update(Parameters parameters) {
+    parameters.check("parameters", spec);
+    synchronized (sessions) {
+      checkOpen();
+      int held = 0;
+      try {
+        while (held < sessions.size()) {
+          hold(sessions.get(held));
+          held++;
+        }
+        model.update(parameters);
+        version++;
+      } finally {
+        for (int i = 0; i < held; i++) {
+          sessions.get(i).release();
+        }
       }
+    }
+  }
+
+  private static void hold(SessionUse session) {
+    if (!session.tryAcquire()) {
+      throw new IllegalStateException(
+          "update: expected all sessions of the network at rest, got one in use");
+    }
+    if (session.pending) {
+      session.release();
+      throw new IllegalStateException(
+          "update: expected all sessions of the network at rest, got one with enqueued calls");
+    }
+  }
+
+  private void checkOpen() {
+    if (closed) {
+      throw new IllegalStateException("network is closed");
+    }
+  }
+
+  private void checkOptions(SessionOptions options) {
+    Objects.requireNonNull(options, "options");
+    checkTier(options.tier());
+    checkBackward(options.backward());
+    checkOpen();
+  }
+
+  private void checkBackward(Backward backward) {
+    if (!model.backwards().contains(backward)) {
+      String expected =
+          model.backwards().stream().sorted().map(Backward::id).collect(Collectors.joining(", "));
+      throw new IllegalArgumentException(
+          ("backward: expected " + expected + " on the " + backend.id() + " backend, got ")
+              + backward.id());
     }
   }
 
@@ -219,9 +307,16 @@ public final class Rnn implements AutoCloseable {
     }
   }
 
+  /** The number of updates, for the thread that holds a session. */
+  int version() {
+    return version;
+  }
+
   /** A session has freed its memory. */
-  void sessionClosed() {
-    sessions.decrementAndGet();
+  void sessionClosed(SessionUse use) {
+    synchronized (sessions) {
+      sessions.remove(use);
+    }
   }
 
   /**
@@ -232,15 +327,18 @@ public final class Rnn implements AutoCloseable {
    */
   @Override
   public void close() {
-    if (!sessions.compareAndSet(0, CLOSED)) {
-      int open = sessions.get();
-      if (open != CLOSED) {
-        throw new IllegalStateException(
-            "network: expected all sessions to be closed before it, got " + open + " open");
+    synchronized (sessions) {
+      if (closed) {
+        return;
       }
-      return;
+      if (!sessions.isEmpty()) {
+        throw new IllegalStateException(
+            "network: expected all sessions to be closed before it, got "
+                + (sessions.size() + " open"));
+      }
+      closed = true;
+      leak.closed();
+      model.close();
     }
-    leak.closed();
-    model.close();
   }
 }

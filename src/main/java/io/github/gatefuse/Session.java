@@ -3,6 +3,7 @@ package io.github.gatefuse;
 
 import io.github.gatefuse.spi.Argument;
 import io.github.gatefuse.spi.BackendSession;
+import java.nio.Buffer;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
@@ -10,7 +11,6 @@ import java.nio.IntBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
-import java.util.concurrent.atomic.AtomicInteger;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -29,17 +29,14 @@ import org.slf4j.LoggerFactory;
 public final class Session implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(Session.class);
 
-  private static final int FREE = 0;
-  private static final int IN_USE = 1;
-  private static final int CLOSED = 2;
-
   private final Rnn rnn;
   private final SessionOptions options;
   private final BackendSession backend;
   private final boolean hasStreams;
   private final ExecutionPath path;
   private final long workspaceBytes;
-  private final AtomicInteger use = new AtomicInteger(FREE);
+  private final SessionUse use;
+  private final LastRun lastRun = new LastRun();
   private final LeakReport leak;
 
   /** Calls whose work may not be complete, so that their buffers are not garbage before it is. */
@@ -58,11 +55,13 @@ public final class Session implements AutoCloseable {
   Session(
       Rnn rnn,
       SessionOptions options,
+      SessionUse use,
       BackendSession backend,
       boolean hasStreams,
       List<String> refused) {
     this.rnn = rnn;
     this.options = options;
+    this.use = use;
     this.backend = backend;
     this.hasStreams = hasStreams;
     this.path = backend.path().because(refused);
@@ -140,6 +139,27 @@ public final class Session implements AutoCloseable {
     acquire();
     try {
       return newCall();
+    } finally {
+      release();
+    }
+  }
+
+  /**
+   * A way back through this session's last run, to prepare once and run many times.
+   *
+   * @return a new call without any buffer
+   * @throws IllegalStateException if the session keeps nothing for it ({@link Backward#NONE}), is
+   *     closed or in use by another thread
+   */
+  public BackwardCall backward() {
+    acquire();
+    try {
+      if (options.backward() == Backward.NONE) {
+        throw new IllegalStateException(
+            "backward: expected a session of SessionOptions.withBackward(STORE or RECOMPUTE), got"
+                + " NONE");
+      }
+      return new BackwardCall(this, backend.backward());
     } finally {
       release();
     }
@@ -310,20 +330,18 @@ public final class Session implements AutoCloseable {
    */
   @Override
   public void close() {
-    if (!use.compareAndSet(FREE, CLOSED)) {
-      if (use.get() != CLOSED) {
-        throw new IllegalStateException("session is in use by another thread and stays open");
-      }
+    if (!use.close()) {
       return;
     }
     leak.closed();
     forwardCall = null;
     scoreCall = null;
+    lastRun.clear();
     try {
       completeAtTheEnd();
       backend.close();
     } finally {
-      rnn.sessionClosed();
+      rnn.sessionClosed(use);
     }
   }
 
@@ -340,14 +358,11 @@ public final class Session implements AutoCloseable {
 
   /** Begins a use by this thread; {@link #release} ends it. */
   void acquire() {
-    if (!use.compareAndSet(FREE, IN_USE)) {
-      throw new IllegalStateException(
-          use.get() == CLOSED ? "session is closed" : "session is in use by another thread");
-    }
+    use.acquire();
   }
 
   void release() {
-    use.set(FREE);
+    use.release();
   }
 
   /** Whether calls take device memory and streams, and enqueued ones are not complete at once. */
@@ -366,6 +381,7 @@ public final class Session implements AutoCloseable {
     if (hasStreams && !call.enqueued) {
       call.enqueued = true;
       enqueued.add(call);
+      use.pending = true;
     }
   }
 
@@ -383,6 +399,28 @@ public final class Session implements AutoCloseable {
       enqueued.get(i).enqueued = false;
     }
     enqueued.clear();
+    use.pending = false;
+  }
+
+  /** Keeps what a way back through a run needs. */
+  void remember(int steps, int batch, boolean batchMajor, Buffer input) {
+    if (options.backward() != Backward.NONE) {
+      lastRun.set(steps, batch, batchMajor, input, rnn.version());
+    }
+  }
+
+  void forgetLastRun() {
+    lastRun.clear();
+  }
+
+  /**
+   * The run that a way back goes through.
+   *
+   * @throws IllegalStateException if there is none, saying why
+   */
+  LastRun lastRun() {
+    lastRun.check(rnn.version());
+    return lastRun;
   }
 
   /** Holds the sizes of a call against the capacity. */

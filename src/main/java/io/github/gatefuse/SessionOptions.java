@@ -14,8 +14,11 @@ import java.util.Objects;
  * @param threads the most threads that a call uses, the caller's included; 0 for as many as the
  *     process may use
  * @param tier how the CUDA backend runs; other backends have {@link Tier#AUTO} only
+ * @param backward what runs keep for {@link Session#backward}; some backends have {@link
+ *     Backward#NONE} only
  */
-public record SessionOptions(int maxSteps, int maxBatch, int threads, Tier tier) {
+public record SessionOptions(
+    int maxSteps, int maxBatch, int threads, Tier tier, Backward backward) {
   /**
    * Checks every component.
    *
@@ -23,6 +26,7 @@ public record SessionOptions(int maxSteps, int maxBatch, int threads, Tier tier)
    * @param maxBatch at least 1; the product with maxSteps at most 2^31-1
    * @param threads at least 0
    * @param tier not null
+   * @param backward not null
    * @throws IllegalArgumentException naming the component, what was expected and what came
    */
   public SessionOptions {
@@ -30,6 +34,7 @@ public record SessionOptions(int maxSteps, int maxBatch, int threads, Tier tier)
     atLeast("maxBatch", maxBatch, 1);
     atLeast("threads", threads, 0);
     Objects.requireNonNull(tier, "tier");
+    Objects.requireNonNull(backward, "backward");
     long rows = (long) maxSteps * maxBatch;
     if (rows > Integer.MAX_VALUE) {
       throw new IllegalArgumentException(
@@ -49,14 +54,14 @@ public record SessionOptions(int maxSteps, int maxBatch, int threads, Tier tier)
   }
 
   /**
-   * A capacity with as many threads as the process may use.
+   * A capacity with as many threads as the process may use, and no way back.
    *
    * @param maxSteps the largest T, at least 1
    * @param maxBatch the largest B, at least 1
    * @return the options
    */
   public static SessionOptions of(int maxSteps, int maxBatch) {
-    return new SessionOptions(maxSteps, maxBatch, 0, Tier.AUTO);
+    return new SessionOptions(maxSteps, maxBatch, 0, Tier.AUTO, Backward.NONE);
   }
 
   /**
@@ -67,7 +72,7 @@ public record SessionOptions(int maxSteps, int maxBatch, int threads, Tier tier)
    * @return new options
    */
   public SessionOptions withThreads(int value) {
-    return new SessionOptions(maxSteps, maxBatch, value, tier);
+    return new SessionOptions(maxSteps, maxBatch, value, tier, backward);
   }
 
   /**
@@ -78,6 +83,17 @@ public record SessionOptions(int maxSteps, int maxBatch, int threads, Tier tier)
    * @return new options
    */
   public SessionOptions withTier(Tier value) {
-    return new SessionOptions(maxSteps, maxBatch, threads, value);
+    return new SessionOptions(maxSteps, maxBatch, threads, value, backward);
+  }
+
+  /**
+   * The same with another way back.
+   *
+   * @param value what runs keep for {@link Session#backward}; one that the backend does not have is
+   *     an error of {@link Rnn#session(SessionOptions)}
+   * @return new options
+   */
+  public SessionOptions withBackward(Backward value) {
+    return new SessionOptions(maxSteps, maxBatch, threads, tier, value);
   }
 }

@@ -58,6 +58,17 @@ final class Native {
     return cast.apply(new BytePointer(ByteBuffer.allocateDirect(Pointer.sizeof(type))));
   }
 
+  /** Where the values of a pointer to 32-bit values begin. */
+  static long address(Pointer pointer) {
+    return pointer.address() + Float.BYTES * pointer.position();
+  }
+
+  /** Whether two pieces of memory of so many 32-bit values have any in common. */
+  static boolean overlap(Pointer a, long countA, Pointer b, long countB) {
+    return address(a) < address(b) + Float.BYTES * countB
+        && address(b) < address(a) + Float.BYTES * countA;
+  }
+
   /** A zero-terminated text in memory that the garbage collector frees. */
   static BytePointer text(String value) {
     byte[] bytes = value.getBytes(StandardCharsets.UTF_8);

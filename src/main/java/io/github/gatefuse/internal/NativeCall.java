@@ -53,8 +53,8 @@ final class NativeCall implements BackendCall {
 
   @Override
   public void bind(Argument argument, Pointer memory) {
-    if (address(memory) % Float.BYTES != 0) {
-      throw unaligned(argument, "the address 0x" + Long.toHexString(address(memory)));
+    if (Native.address(memory) % Float.BYTES != 0) {
+      throw unaligned(argument, "the address 0x" + Long.toHexString(Native.address(memory)));
     }
     write(argument, memory);
     pointers[argument.ordinal()] = memory;
@@ -64,11 +64,6 @@ final class NativeCall implements BackendCall {
   private static IllegalArgumentException unaligned(Argument argument, String got) {
     return new IllegalArgumentException(
         argument.label() + ": expected memory aligned to 4 bytes, got " + got);
-  }
-
-  /** Where the values begin. */
-  private static long address(Pointer pointer) {
-    return pointer.address() + Float.BYTES * pointer.position();
   }
 
   @Override
@@ -135,13 +130,10 @@ final class NativeCall implements BackendCall {
     if (a == null || b == null || onDevice[first.ordinal()] != onDevice[second.ordinal()]) {
       return false;
     }
-    long from = address(a);
-    long other = address(b);
-    if (from == other && inPlace(first, second)) {
+    if (Native.address(a) == Native.address(b) && inPlace(first, second)) {
       return false;
     }
-    return from < other + Float.BYTES * second.count(spec, steps, batch)
-        && other < from + Float.BYTES * first.count(spec, steps, batch);
+    return Native.overlap(a, first.count(spec, steps, batch), b, second.count(spec, steps, batch));
   }
 
   /** A state may be read and written in one place; both arguments come in either order. */

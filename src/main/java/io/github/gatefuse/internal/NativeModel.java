@@ -2,6 +2,8 @@
 package io.github.gatefuse.internal;
 
 import io.github.gatefuse.Backend;
+import io.github.gatefuse.Backward;
+import io.github.gatefuse.Parameters;
 import io.github.gatefuse.Precision;
 import io.github.gatefuse.RnnOptions;
 import io.github.gatefuse.RnnSpec;
@@ -89,6 +91,14 @@ final class NativeModel implements BackendModel {
     };
   }
 
+  private static int number(Backward backward) {
+    return switch (backward) {
+      case NONE -> GatefuseNative.GF_BACKWARD_NONE;
+      case STORE -> GatefuseNative.GF_BACKWARD_STORE;
+      case RECOMPUTE -> GatefuseNative.GF_BACKWARD_RECOMPUTE;
+    };
+  }
+
   private static gf_spec struct(RnnSpec spec) {
     gf_spec struct = Native.struct(gf_spec.class, gf_spec::new);
     struct.struct_size(struct.sizeof());
@@ -128,17 +138,40 @@ final class NativeModel implements BackendModel {
     return backend == Backend.CUDA;
   }
 
+  /** All; a backend that goes forward only refuses by itself. */
+  @Override
+  public Set<Backward> backwards() {
+    return EnumSet.allOf(Backward.class);
+  }
+
+  @Override
+  public void update(Parameters parameters) {
+    Native.check(GatefuseNative.gf_model_update(handle, parameters.all(), parameters.count()));
+  }
+
   @Override
   public BackendSession session(SessionOptions options) {
+    gf_session session = new gf_session();
+    Native.check(GatefuseNative.gf_session_create(handle, struct(options), session));
+    return new NativeSession(spec, session, hasStreams());
+  }
+
+  @Override
+  public long sessionBytes(SessionOptions options) {
+    long[] bytes = new long[1];
+    Native.check(GatefuseNative.gf_session_bytes_needed(handle, struct(options), bytes));
+    return bytes[0];
+  }
+
+  private static gf_session_options struct(SessionOptions options) {
     gf_session_options struct = Native.struct(gf_session_options.class, gf_session_options::new);
     struct.struct_size(struct.sizeof());
     struct.max_steps(options.maxSteps());
     struct.max_batch(options.maxBatch());
     struct.threads(options.threads());
     struct.tier(number(options.tier()));
-    gf_session session = new gf_session();
-    Native.check(GatefuseNative.gf_session_create(handle, struct, session));
-    return new NativeSession(spec, session, hasStreams());
+    struct.backward(number(options.backward()));
+    return struct;
   }
 
   @Override

@@ -6,6 +6,7 @@ import io.github.gatefuse.ExecutionPath;
 import io.github.gatefuse.RnnSpec;
 import io.github.gatefuse.binding.GatefuseNative;
 import io.github.gatefuse.binding.gf_session;
+import io.github.gatefuse.spi.BackendBackwardCall;
 import io.github.gatefuse.spi.BackendCall;
 import io.github.gatefuse.spi.BackendSession;
 import java.util.LinkedHashMap;
@@ -26,6 +27,11 @@ final class NativeSession implements BackendSession {
   @Override
   public BackendCall call() {
     return new NativeCall(spec, handle, hasStreams);
+  }
+
+  @Override
+  public BackendBackwardCall backward() {
+    return new NativeBackwardCall(spec, handle);
   }
 
   @Override

@@ -3,18 +3,13 @@ package io.github.gatefuse.reference;
 
 import io.github.gatefuse.Backend;
 import io.github.gatefuse.DeviceReport;
-import io.github.gatefuse.ExecutionPath;
 import io.github.gatefuse.Precision;
 import io.github.gatefuse.RnnOptions;
 import io.github.gatefuse.RnnSpec;
-import io.github.gatefuse.SessionOptions;
 import io.github.gatefuse.Weights;
-import io.github.gatefuse.spi.BackendCall;
 import io.github.gatefuse.spi.BackendModel;
 import io.github.gatefuse.spi.BackendProvider;
-import io.github.gatefuse.spi.BackendSession;
 import java.util.EnumSet;
-import java.util.Map;
 import java.util.Set;
 
 /**
@@ -50,58 +45,10 @@ public final class ReferenceBackendProvider implements BackendProvider {
 
   @Override
   public BackendModel create(RnnSpec spec, Weights weights, RnnOptions options) {
-    Rounding rounding = Rounding.of(options.precision());
-    return new Model(new ReferenceNetwork(spec, weights, rounding), options.precision());
+    return new ReferenceModel(spec, weights, options.precision());
   }
 
-  private static String device() {
+  static String device() {
     return System.getProperty("java.vm.name") + " " + System.getProperty("java.vm.version");
-  }
-
-  private record Model(ReferenceNetwork network, Precision precision) implements BackendModel {
-    @Override
-    public BackendSession session(SessionOptions options) {
-      return new Session(network, precision);
-    }
-
-    @Override
-    public long bytes() {
-      return network.bytes();
-    }
-
-    @Override
-    public void close() {
-      // The garbage collector frees all that there is.
-    }
-  }
-
-  private record Session(ReferenceNetwork network, Precision precision) implements BackendSession {
-    @Override
-    public BackendCall call() {
-      return new ReferenceCall(network);
-    }
-
-    @Override
-    public ExecutionPath path() {
-      return new ExecutionPath(
-          Backend.REFERENCE,
-          device(),
-          "jvm",
-          precision.id(),
-          1,
-          "pure Java, readable before fast",
-          Map.of());
-    }
-
-    /** Nothing is kept between calls. */
-    @Override
-    public long bytes() {
-      return 0;
-    }
-
-    @Override
-    public void close() {
-      // The garbage collector frees all that there is.
-    }
   }
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.gatefuse.spi;
 
+import io.github.gatefuse.Backward;
 import io.github.gatefuse.GatefuseException;
+import io.github.gatefuse.Parameters;
 import io.github.gatefuse.SessionOptions;
 import io.github.gatefuse.Tier;
 import java.util.Set;
@@ -9,8 +11,8 @@ import java.util.Set;
 /**
  * A network with its weights packed for a backend.
  *
- * <p>Implementations are immutable and thread-safe; the caller closes a model once, after all of
- * its sessions.
+ * <p>Implementations are thread-safe, and immutable but for {@link #update}; the caller closes a
+ * model once, after all of its sessions.
  */
 public interface BackendModel extends AutoCloseable {
   /**
@@ -32,14 +34,50 @@ public interface BackendModel extends AutoCloseable {
   }
 
   /**
+   * What sessions can keep for a way back.
+   *
+   * @return {@link Backward#NONE} alone, unless an implementation has more
+   */
+  default Set<Backward> backwards() {
+    return Set.of(Backward.NONE);
+  }
+
+  /**
+   * Replaces the values of all parameters. Called when no session is in use and no call enqueued,
+   * and by one thread at a time.
+   *
+   * @param parameters of the model's network, read before the call returns
+   * @throws GatefuseException if the backend fails
+   */
+  default void update(Parameters parameters) {
+    throw new UnsupportedOperationException(
+        "update: the backend cannot replace the parameters of a network");
+  }
+
+  /**
    * Makes a session. Any number may be open.
    *
-   * @param options its capacity, and one of the tiers
+   * @param options its capacity, one of the tiers and one of the ways back
    * @return a session that the caller owns
    * @throws IllegalArgumentException if the tier does not fit the network or the device
    * @throws GatefuseException if memory runs out
    */
   BackendSession session(SessionOptions options);
+
+  /**
+   * The size of the workspace that such a session would have. Makes one to find out, unless an
+   * implementation knows.
+   *
+   * @param options as for a session
+   * @return bytes, outside or inside the Java heap
+   * @throws IllegalArgumentException if the tier does not fit the network or the device
+   * @throws GatefuseException if memory runs out
+   */
+  default long sessionBytes(SessionOptions options) {
+    try (BackendSession session = session(options)) {
+      return session.bytes();
+    }
+  }
 
   /**
    * The size of the packed weights.

@@ -18,6 +18,16 @@ public interface BackendSession extends AutoCloseable {
   BackendCall call();
 
   /**
+   * Makes a way back that can be prepared once and run many times. Called only where the session's
+   * options keep something for it, one of {@link BackendModel#backwards}.
+   *
+   * @return a call without any buffer; it needs no close, and is not run after the session's close
+   */
+  default BackendBackwardCall backward() {
+    throw new UnsupportedOperationException("backward: the backend goes forward only");
+  }
+
+  /**
    * How this session runs.
    *
    * @return the same path at every time
