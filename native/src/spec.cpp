@@ -11,12 +11,10 @@ namespace {
 
 template <class Cell>
 CellInfo info_of() {
-  CellInfo info = {{}, Cell::kCellState, Cell::kResetBefore, -1, -1};
+  CellInfo info = {{}, Cell::kCellState, Cell::kResetBefore,
+                   -1, Cell::kCandidate, Cell::kCandidateApart};
   for (const Block& block : Cell::kBlocks) info.blocks.push_back({block.chunked});
-  if constexpr (Cell::kResetBefore) {
-    info.reset_block = Cell::kReset;
-    info.candidate_block = Cell::kCandidate;
-  }
+  if constexpr (Cell::kResetBefore) info.reset_block = Cell::kReset;
   return info;
 }
 

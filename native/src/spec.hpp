@@ -19,9 +19,9 @@ struct CellInfo {
   std::vector<BlockInfo> blocks;
   bool cell_state;
   bool reset_before;
-  // The plain blocks that then have recurrent products of their own.
-  int reset_block;
-  int candidate_block;
+  int reset_block;      // among the plain blocks, where it resets before
+  int candidate_block;  // among the plain blocks
+  bool candidate_apart;
 
   int plain_blocks() const;
   int scans() const;

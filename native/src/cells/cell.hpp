@@ -10,7 +10,14 @@
 //   kResetBefore  whether the candidate's recurrent product is over reset * h, which the cell's
 //                 reset() gives, so that the driver makes a second product inside the step; such a
 //                 cell numbers its blocks kReset and kCandidate
+//   kCandidateApart  whether the two parts of the candidate's pre-activation enter by themselves
+//   kCandidate    the plain block of the candidate
 //   forward()     one step for the lanes of V: reads the pre-activations, updates c and h
+//   backward()    the same step backwards: from the gradients by h and c after the step those by
+//                 the pre-activations, and by c and h before it. A cell that resets before has its
+//                 own part of that in reset_backward(), after the product backwards
+//
+// Gradients take nothing from one, as the gates themselves do not.
 //
 // A plain block is numbered by its place among the plain blocks, a scan among the scans.
 #pragma once
@@ -33,6 +40,49 @@ struct PreActivations {
   const V* h;
   GF_INLINE V operator[](int block) const { return x[block] + h[block]; }
 };
+
+// The states that a step backwards reads.
+template <class V>
+struct StepStates {
+  V h;       // before the step
+  V c;       // before the step
+  V c_next;  // after it
+};
+
+// What a step backwards gives.
+template <class V>
+struct StepGradients {
+  V* a;         // by the pre-activations of the plain blocks, of the candidate's input part
+  V candidate;  // by the candidate's recurrent part, where it is apart
+  V* scan;      // by the values of the scans, their complements being one less the value
+  V h;          // by h before the step, of a cell without a cell state: but for the products
+};
+
+// h = o tanh(c) backwards: adds to the gradient by c and gives that by the output gate's
+// pre-activation.
+template <class V>
+GF_INLINE V output_gradient(V output, V c_next, V dh, V& dc) {
+  const Gate<V> o = sigmoid_pair(output);
+  const Curve<V> t = tanh_curve(c_next);
+  dc = fma(dh * o.value, t.slope, dc);
+  return dh * t.value * slope(o);
+}
+
+// mix() backwards, from the gradient by its result to that by the state: gives those by the gate
+// and by the candidate's pre-activation.
+template <class V>
+struct MixGradients {
+  V gate;
+  V candidate;
+};
+
+template <class V>
+GF_INLINE MixGradients<V> mix_gradients(Gate<V> gate, V state, Curve<V> candidate, V& d) {
+  const MixGradients<V> gradients = {d * (state - candidate.value),
+                                     d * gate.complement * candidate.slope};
+  d = d * gate.value;
+  return gradients;
+}
 
 }  // namespace
 }  // namespace gatefuse

@@ -10,6 +10,7 @@ namespace {
 struct GruResetBefore {
   static constexpr Block kBlocks[] = {{"reset"}, {"update"}, {"candidate"}};
   static constexpr bool kCellState = false;
+  static constexpr bool kCandidateApart = false;
   static constexpr bool kResetBefore = true;
   enum { kReset, kUpdate, kCandidate };
 
@@ -21,6 +22,25 @@ struct GruResetBefore {
   template <class V>
   static GF_INLINE void forward(const PreActivations<V>& a, const Gate<V>*, V&, V& h) {
     h = mix(sigmoid_pair(a[kUpdate]), h, tanh(a[kCandidate]));
+  }
+
+  template <class V>
+  static GF_INLINE void backward(const PreActivations<V>& a, const Gate<V>*, const StepStates<V>& s,
+                                 V dh, V&, StepGradients<V>& d) {
+    const Gate<V> z = sigmoid_pair(a[kUpdate]);
+    d.h = dh;
+    const MixGradients<V> m = mix_gradients(z, s.h, tanh_curve(a[kCandidate]), d.h);
+    d.a[kUpdate] = m.gate * slope(z);
+    d.a[kCandidate] = m.candidate;
+  }
+
+  // From the gradient by reset * h: adds to that by h.
+  template <class V>
+  static GF_INLINE void reset_backward(const PreActivations<V>& a, V h, V d_gated,
+                                       StepGradients<V>& d) {
+    const Gate<V> reset = sigmoid_pair(a[kReset]);
+    d.a[kReset] = d_gated * h * slope(reset);
+    d.h = fma(d_gated, reset.value, d.h);
   }
 };
 

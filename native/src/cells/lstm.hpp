@@ -10,6 +10,7 @@ namespace {
 struct Lstm {
   static constexpr Block kBlocks[] = {{"input"}, {"forget"}, {"candidate"}, {"output"}};
   static constexpr bool kCellState = true;
+  static constexpr bool kCandidateApart = false;
   static constexpr bool kResetBefore = false;
   enum { kInput, kForget, kCandidate, kOutput };
 
@@ -17,6 +18,19 @@ struct Lstm {
   static GF_INLINE void forward(const PreActivations<V>& a, const Gate<V>*, V& c, V& h) {
     c = fma(sigmoid(a[kForget]), c, sigmoid(a[kInput]) * tanh(a[kCandidate]));
     h = sigmoid(a[kOutput]) * tanh(c);
+  }
+
+  template <class V>
+  static GF_INLINE void backward(const PreActivations<V>& a, const Gate<V>*, const StepStates<V>& s,
+                                 V dh, V& dc, StepGradients<V>& d) {
+    const Gate<V> i = sigmoid_pair(a[kInput]);
+    const Gate<V> f = sigmoid_pair(a[kForget]);
+    const Curve<V> u = tanh_curve(a[kCandidate]);
+    d.a[kOutput] = output_gradient(a[kOutput], s.c_next, dh, dc);
+    d.a[kInput] = dc * u.value * slope(i);
+    d.a[kForget] = dc * s.c * slope(f);
+    d.a[kCandidate] = dc * i.value * u.slope;
+    dc = dc * f.value;
   }
 };
 

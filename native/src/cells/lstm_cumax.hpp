@@ -10,6 +10,7 @@ namespace {
 struct LstmCumax {
   static constexpr Block kBlocks[] = {{"forget", true}, {"candidate"}, {"output"}};
   static constexpr bool kCellState = true;
+  static constexpr bool kCandidateApart = false;
   static constexpr bool kResetBefore = false;
   enum { kCandidate, kOutput };
   enum { kForget };  // scan
@@ -18,6 +19,15 @@ struct LstmCumax {
   static GF_INLINE void forward(const PreActivations<V>& a, const Gate<V>* scan, V& c, V& h) {
     c = mix(scan[kForget], c, tanh(a[kCandidate]));
     h = sigmoid(a[kOutput]) * tanh(c);
+  }
+
+  template <class V>
+  static GF_INLINE void backward(const PreActivations<V>& a, const Gate<V>* scan,
+                                 const StepStates<V>& s, V dh, V& dc, StepGradients<V>& d) {
+    d.a[kOutput] = output_gradient(a[kOutput], s.c_next, dh, dc);
+    const MixGradients<V> m = mix_gradients(scan[kForget], s.c, tanh_curve(a[kCandidate]), dc);
+    d.scan[kForget] = m.gate;
+    d.a[kCandidate] = m.candidate;
   }
 };
 

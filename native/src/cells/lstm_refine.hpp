@@ -10,6 +10,7 @@ namespace {
 struct LstmRefine {
   static constexpr Block kBlocks[] = {{"refine"}, {"forget"}, {"candidate"}, {"output"}};
   static constexpr bool kCellState = true;
+  static constexpr bool kCandidateApart = false;
   static constexpr bool kResetBefore = false;
   enum { kRefine, kForget, kCandidate, kOutput };
 
@@ -18,6 +19,19 @@ struct LstmRefine {
     const Gate<V> g = refine(sigmoid_pair(a[kForget]), sigmoid_pair(a[kRefine]));
     c = mix(g, c, tanh(a[kCandidate]));
     h = sigmoid(a[kOutput]) * tanh(c);
+  }
+
+  template <class V>
+  static GF_INLINE void backward(const PreActivations<V>& a, const Gate<V>*, const StepStates<V>& s,
+                                 V dh, V& dc, StepGradients<V>& d) {
+    const Gate<V> f = sigmoid_pair(a[kForget]);
+    const Gate<V> r = sigmoid_pair(a[kRefine]);
+    const RefineSlopes<V> by = refine_slopes(f, r);
+    d.a[kOutput] = output_gradient(a[kOutput], s.c_next, dh, dc);
+    const MixGradients<V> m = mix_gradients(refine(f, r), s.c, tanh_curve(a[kCandidate]), dc);
+    d.a[kForget] = m.gate * by.f * slope(f);
+    d.a[kRefine] = m.gate * by.r * slope(r);
+    d.a[kCandidate] = m.candidate;
   }
 };
 

@@ -10,6 +10,7 @@ namespace {
 struct LstmTied {
   static constexpr Block kBlocks[] = {{"forget"}, {"candidate"}, {"output"}};
   static constexpr bool kCellState = true;
+  static constexpr bool kCandidateApart = false;
   static constexpr bool kResetBefore = false;
   enum { kForget, kCandidate, kOutput };
 
@@ -17,6 +18,16 @@ struct LstmTied {
   static GF_INLINE void forward(const PreActivations<V>& a, const Gate<V>*, V& c, V& h) {
     c = mix(sigmoid_pair(a[kForget]), c, tanh(a[kCandidate]));
     h = sigmoid(a[kOutput]) * tanh(c);
+  }
+
+  template <class V>
+  static GF_INLINE void backward(const PreActivations<V>& a, const Gate<V>*, const StepStates<V>& s,
+                                 V dh, V& dc, StepGradients<V>& d) {
+    const Gate<V> f = sigmoid_pair(a[kForget]);
+    d.a[kOutput] = output_gradient(a[kOutput], s.c_next, dh, dc);
+    const MixGradients<V> m = mix_gradients(f, s.c, tanh_curve(a[kCandidate]), dc);
+    d.a[kForget] = m.gate * slope(f);
+    d.a[kCandidate] = m.candidate;
   }
 };
 

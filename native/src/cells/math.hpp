@@ -78,6 +78,32 @@ GF_INLINE V tanh(V x) {
   return copy_sign(m / (m + V::set(2.0f)), x);
 }
 
+// A function's value and its slope.
+template <class V>
+struct Curve {
+  V value;
+  V slope;
+};
+
+// tanh with 1 - tanh^2 = 4 sigma(2x) sigma(-2x), which with z = e^(-2|x|) is 4 z / (1 + z)^2:
+// nothing is taken from one.
+template <class V>
+GF_INLINE Curve<V> tanh_curve(V x) {
+  V n;
+  const V p = reduced_expm1(max(V::set(-87.0f), minus_abs(x) * V::set(2.0f)), n);
+  const V scale = times_pow2(V::set(1.0f), n);
+  const V m = fma(p, scale, scale - V::set(1.0f));
+  const V z = fma(p, scale, scale);
+  const V over = V::set(1.0f) / (m + V::set(2.0f));
+  return {copy_sign(m * over, x), V::set(4.0f) * z * over * over};
+}
+
+// The slope of a sigmoid by its pre-activation.
+template <class V>
+GF_INLINE V slope(Gate<V> gate) {
+  return gate.value * gate.complement;
+}
+
 // The refine gate (Gu et al. 2020, equations 6 and 7) of a forget gate f and a refine gate r, with
 // its complement as a sum of positive terms.
 template <class V>
@@ -85,6 +111,19 @@ GF_INLINE Gate<V> refine(Gate<V> f, Gate<V> r) {
   const V two = V::set(2.0f);
   const V g = f.value * fma(two * r.value, f.complement, f.value);
   return {min(V::set(1.0f), g), f.complement * fma(two * r.complement, f.value, f.complement)};
+}
+
+// The slopes of the refine gate by f and by r: sums of positive terms.
+template <class V>
+struct RefineSlopes {
+  V f;
+  V r;
+};
+
+template <class V>
+GF_INLINE RefineSlopes<V> refine_slopes(Gate<V> f, Gate<V> r) {
+  const V two = V::set(2.0f);
+  return {two * fma(f.value, r.complement, r.value * f.complement), two * slope(f)};
 }
 
 // state + complement (candidate - state): the tied update (value state + complement candidate).

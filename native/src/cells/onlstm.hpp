@@ -17,6 +17,7 @@ struct Onlstm {
                                       {"master_input", true},
                                       {"master_forget", true}};
   static constexpr bool kCellState = true;
+  static constexpr bool kCandidateApart = false;
   static constexpr bool kResetBefore = false;
   enum { kInput, kForget, kCandidate, kOutput };
   enum { kMasterInput, kMasterForget };  // scans
@@ -29,6 +30,28 @@ struct Onlstm {
     const V write = mi.value * fma(sigmoid(a[kInput]), mf.value, mf.complement);
     c = fma(keep, c, write * tanh(a[kCandidate]));
     h = sigmoid(a[kOutput]) * tanh(c);
+  }
+
+  template <class V>
+  static GF_INLINE void backward(const PreActivations<V>& a, const Gate<V>* scan,
+                                 const StepStates<V>& s, V dh, V& dc, StepGradients<V>& d) {
+    const Gate<V> i = sigmoid_pair(a[kInput]);
+    const Gate<V> f = sigmoid_pair(a[kForget]);
+    const Curve<V> u = tanh_curve(a[kCandidate]);
+    const Gate<V> mf = scan[kMasterForget];
+    const Gate<V> mi = {scan[kMasterInput].complement, scan[kMasterInput].value};
+    const V keep = fma(f.value, mi.value, mi.complement);   // times mf
+    const V write = fma(i.value, mf.value, mf.complement);  // times mi
+    d.a[kOutput] = output_gradient(a[kOutput], s.c_next, dh, dc);
+    const V by_keep = dc * s.c;
+    const V by_write = dc * u.value;
+    const V overlap = mf.value * mi.value;
+    d.a[kForget] = by_keep * overlap * slope(f);
+    d.a[kInput] = by_write * overlap * slope(i);
+    d.a[kCandidate] = dc * mi.value * write * u.slope;
+    d.scan[kMasterForget] = by_keep * keep - by_write * mi.value * i.complement;
+    d.scan[kMasterInput] = by_keep * mf.value * f.complement - by_write * write;
+    dc = dc * mf.value * keep;
   }
 };
 

@@ -15,6 +15,7 @@ extern "C" double log(double);
 namespace gatefuse {
 namespace {
 
+using cpu::BackwardStep;
 using cpu::LayerWeights;
 using cpu::Pack;
 using cpu::Step;
@@ -262,10 +263,18 @@ GF_INLINE void for_items(const Tile& tile, F f) {
   if (i < count) f(Type<V>(), items, i);
 }
 
+// Kept of a step are the pre-activations of the plain blocks; where the candidate's parts are
+// apart, its input part is in its place and the recurrent part behind all.
+template <class Cell>
+constexpr int kept_blocks() {
+  return count_blocks<Cell>(false) + (Cell::kCandidateApart ? 1 : 0);
+}
+
 template <class Cell>
 struct CellStep {
   static constexpr int kPlain = count_blocks<Cell>(false);
   static constexpr int kScans = count_blocks<Cell>(true);
+  static constexpr int kKept = kept_blocks<Cell>();
 
   const LayerWeights& weights;
   const Step& step;
@@ -277,6 +286,29 @@ struct CellStep {
   }
   GF_INLINE int64_t state(const Item& item) const {
     return item.row * weights.padded + item.group * W;
+  }
+
+  GF_INLINE float* kept(const Item& item, int block) const {
+    return step.kept + ((item.row * weights.input.groups + item.group) * kKept + block) * W;
+  }
+
+  template <class T>
+  GF_INLINE void keep(const Item* items, const T& all, int block) const {
+    scatter(all, [&](int i, const V& one) { store(kept(items[i], block), one); });
+  }
+
+  template <class T>
+  GF_INLINE void keep(const Item* items, const T (&x_parts)[kPlain],
+                      const T (&h_parts)[kPlain]) const {
+#pragma GCC unroll 8
+    for (int b = 0; b < kPlain; ++b) {
+      if constexpr (Cell::kResetBefore) {
+        if (b == Cell::kReset) continue;  // kept in reset()
+      }
+      const bool apart = Cell::kCandidateApart && b == Cell::kCandidate;
+      keep(items, apart ? x_parts[b] : x_parts[b] + h_parts[b], b);
+    }
+    if constexpr (Cell::kCandidateApart) keep(items, h_parts[Cell::kCandidate], kPlain);
   }
 
   // The pointwise mathematics of the items of a T; h_parts are the recurrent products.
@@ -301,9 +333,10 @@ struct CellStep {
     if constexpr (Cell::kCellState) {
       c = gather<T>([&](int i) { return load(step.c + state(items[i])); });
     }
+    if (step.kept != nullptr) keep(items, x_parts, h_parts);
     Cell::forward(PreActivations<T>{x_parts, h_parts}, scan, c, h);
     if constexpr (Cell::kCellState) {
-      scatter(c, [&](int i, const V& one) { store(step.c + state(items[i]), one); });
+      scatter(c, [&](int i, const V& one) { store(step.c_next + state(items[i]), one); });
     }
     scatter(h, [&](int i, const V& one) {
       store(step.h_next + state(items[i]), one);
@@ -404,6 +437,9 @@ struct ResetBeforeStep {
       x_parts[Cell::kReset] =
           gather<T>([&](int i) { return load(self.input(items[i], Cell::kReset)); });
       h_parts[Cell::kReset] = gather<T>([&](int i) { return load(tile.sums + (first + i) * W); });
+      if (self.step.kept != nullptr) {
+        self.keep(items, x_parts[Cell::kReset] + h_parts[Cell::kReset], Cell::kReset);
+      }
       const T gated =
           Cell::reset(PreActivations<T>{x_parts, h_parts},
                       gather<T>([&](int i) { return load(self.step.h + self.state(items[i])); }));
@@ -419,12 +455,15 @@ struct ResetBeforeStep {
   }
 };
 
+#include "cpu/cell_backward.hpp"
+
 template <class Cell>
 constexpr cpu::CellKernels cell_kernels() {
   if constexpr (Cell::kResetBefore) {
-    return {ResetBeforeStep<Cell>::run, ResetBeforeStep<Cell>::reset};
+    return {ResetBeforeStep<Cell>::run, ResetBeforeStep<Cell>::reset, kept_blocks<Cell>(),
+            CellBackward<Cell>::run, CellBackward<Cell>::run_reset};
   } else {
-    return {CellStep<Cell>::run, nullptr};
+    return {CellStep<Cell>::run, nullptr, kept_blocks<Cell>(), CellBackward<Cell>::run, nullptr};
   }
 }
 
@@ -473,6 +512,31 @@ void project(const Pack& pack, int rows, const float* const* in, const float* co
       default:
         product<4>(pack, some, scratch, begin, end, false, finish);
     }
+  }
+}
+
+// Squares of W rows and W columns, through the L1 cache.
+void transpose(int rows, const float* const* in, int64_t begin, int64_t end, float* out,
+               double* sums) {
+  for (int64_t i = begin; i < end; i += W) {
+    const int64_t columns = end - i < W ? end - i : W;
+    float* to = out + (i - begin) * rows;
+    V sum = V::set(0.0f);
+    for (int n = 0; n < rows; n += W) {
+      const int count = rows - n < W ? rows - n : W;
+      float square[W][W];
+      for (int m = 0; m < count; ++m) {
+        const V v = load_first(in[n + m] + i, columns);
+        store(square[m], v);
+        sum = sum + v;
+      }
+      for (int64_t c = 0; c < columns; ++c) {
+        for (int m = 0; m < count; ++m) to[c * rows + n + m] = square[m][c];
+      }
+    }
+    float lanes[W];
+    store(lanes, sum);
+    for (int64_t c = 0; c < columns; ++c) sums[i + c] += lanes[c];
   }
 }
 
@@ -528,6 +592,42 @@ void scan(const LayerWeights& weights, const float* pre_activations, float* gate
   }
 }
 
+// One cumulative softmax backwards: a gate is the sum of the probabilities up to its slot, so a
+// slot has the sum of the gradients by the gates from it on; then the softmax takes the mean away.
+void scan_gate_backward(const float* pre, int64_t stride, int64_t groups, int64_t slots,
+                        int64_t chunk, const float* by_gate, float* by_slot) {
+  V most = load(pre);
+  for (int64_t g = 1; g < groups; ++g) most = max(most, load(pre + g * stride));
+  const V shift = V::set(largest_lane(most));
+  for (int64_t g = 0; g < groups; ++g) {
+    store(by_slot + g * W, exp_nonpositive(load(pre + g * stride) - shift));
+  }
+  double total = 0;
+  for (int64_t k = 0; k < slots; ++k) total += by_slot[k];
+  double onwards = 0;
+  double mean = 0;
+  for (int64_t k = slots - 1; k >= 0; --k) {
+    for (int64_t j = 0; j < chunk; ++j) onwards += by_gate[k * chunk + j];
+    mean += by_slot[k] / total * onwards;
+  }
+  onwards = 0;
+  for (int64_t k = slots - 1; k >= 0; --k) {
+    for (int64_t j = 0; j < chunk; ++j) onwards += by_gate[k * chunk + j];
+    by_slot[k] = static_cast<float>(by_slot[k] / total * (onwards - mean));
+  }
+}
+
+void scan_backward(const LayerWeights& weights, const float* pre_activations, const float* gates,
+                   float* gradients) {
+  const int scans = weights.scan_recurrent.width;
+  const int64_t groups = weights.scan_recurrent.groups;
+  for (int s = 0; s < scans; ++s) {
+    scan_gate_backward(pre_activations + s * W, static_cast<int64_t>(scans) * W, groups,
+                       weights.slots, weights.chunk, gates + s * weights.padded,
+                       gradients + s * groups * W);
+  }
+}
+
 // So many vectors are summed in float32 before their lanes go into the sum in double.
 constexpr int64_t kSumVectors = 32;
 
@@ -580,8 +680,18 @@ constexpr const char* kName = "generic";
 
 #define GF_CELL_KERNELS(Cell) cell_kernels<Cell>(),
 constexpr cpu::Kernels kKernels = {
-    kInstructionSet, kName, W,           kHeadWidth,  {GF_FOR_EACH_CELL(GF_CELL_KERNELS)},
-    project,         scan,  log_sum_exp, sigmoid_row, tanh_row,
+    kInstructionSet,
+    kName,
+    W,
+    kHeadWidth,
+    {GF_FOR_EACH_CELL(GF_CELL_KERNELS)},
+    project,
+    scan,
+    scan_backward,
+    transpose,
+    log_sum_exp,
+    sigmoid_row,
+    tanh_row,
 };
 #undef GF_CELL_KERNELS
 

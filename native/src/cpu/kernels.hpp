@@ -38,6 +38,40 @@ struct LayerWeights {
   int64_t padded = 0;   // H rounded up to whole vectors
   int64_t slots = 0;    // H / chunk
   int64_t chunk = 1;
+
+  // For the backward pass, where it is prepared: the same weights with their inputs on the lanes
+  // and a row of gradients (see GradientRow) as k; without biases.
+  Pack input_back;      // over its input part
+  Pack recurrent_back;  // over its recurrent part (with reset before: less the candidate)
+  Pack candidate_back;  // with reset before: over the candidate
+};
+
+// How the gradients by the pre-activations of a step lie in a row: the candidate, the other plain
+// blocks in order, the scans, and at the end the candidate's recurrent part, where it is apart. So
+// what belongs to W is one range, and what belongs to R another. A plain block takes `padded`
+// places, a scan `padded_slots`.
+struct GradientRow {
+  int plain;
+  int scans;
+  int candidate;  // its number among the plain blocks
+  bool apart;
+  bool reset_before;
+  int64_t padded;
+  int64_t padded_slots;
+
+  int64_t size() const { return part() + (apart ? padded : 0); }
+  int64_t part() const { return plain * padded + scans * padded_slots; }  // of W, and of R
+  int64_t input() const { return 0; }  // where the part of W begins
+  // Where the part of R begins; with reset before, that of all but the candidate.
+  int64_t recurrent() const { return apart || reset_before ? padded : 0; }
+  int64_t recurrent_size() const { return part() - (reset_before ? padded : 0); }
+  int64_t block(int block) const {
+    return (block == candidate ? 0 : block < candidate ? block + 1 : block) * padded;
+  }
+  int64_t recurrent_block(int number) const {
+    return number == candidate && apart ? part() : block(number);
+  }
+  int64_t scan(int number) const { return plain * padded + number * padded_slots; }
 };
 
 // Groups whose candidate sums a cell with reset before keeps waiting.
@@ -48,7 +82,9 @@ struct Step {
   int rows;
   const float* h;         // [rows, padded] before the step
   float* h_next;          // [rows, padded] after it
-  float* c;               // [rows, padded], updated in place; null without a cell state
+  const float* c;         // [rows, padded] before the step; null without a cell state
+  float* c_next;          // [rows, padded] after it; may be c
+  float* kept;            // [rows, kept] pre-activations for the backward pass; null for none
   const float* const* x;  // [rows] projections of the input by LayerWeights::input
   float* const* y;        // [rows] results of H, or null
   float* reset;           // [rows, padded] reset * h; null unless the cell resets before
@@ -57,11 +93,38 @@ struct Step {
   bool downwards;         // the direction in which the groups are swept: turn it at every step
 };
 
+// One time step backwards, of the first `rows` rows.
+struct BackwardStep {
+  int rows;
+  const float* kept;       // [rows, kept] pre-activations, as the step left them
+  const float* h;          // [rows, padded] before the step
+  const float* c;          // [rows, padded] before the step; null without a cell state
+  const float* c_next;     // [rows, padded] after it
+  const float* scan;       // [rows, scans, 2, padded], as in Step
+  const float* const* dy;  // [rows] gradients by the step's result, of H
+  float* dh;               // [rows, stride] by h after the step through later steps; then by h
+                           // before it, but for what goes through products
+  float* dc;               // [rows, padded] by c, the same way
+  float* da;               // [rows, places->size()] by the pre-activations
+  const GradientRow* places;
+  float* dscan;          // [rows, scans, padded] by the values of the scans
+  float* gated;          // [rows, padded] reset * h, with reset before
+  const float* d_gated;  // [rows, stride] by it
+  int64_t stride;        // of dh and d_gated
+};
+
 struct CellKernels {
   // Product and pointwise mathematics of the unit groups begin .. end - 1.
   void (*step)(const LayerWeights&, const Step&, int64_t begin, int64_t end);
   // Writes reset * h of those groups; null unless the cell resets before.
   void (*reset)(const LayerWeights&, const Step&, int64_t begin, int64_t end);
+
+  // A row of kept pre-activations is [groups][kept][W].
+  int kept;
+  // Pointwise mathematics backwards of those groups.
+  void (*backward)(const LayerWeights&, const BackwardStep&, int64_t begin, int64_t end);
+  // The rest of it once d_gated is known; null unless the cell resets before.
+  void (*reset_backward)(const LayerWeights&, const BackwardStep&, int64_t begin, int64_t end);
 };
 
 struct Kernels {
@@ -78,6 +141,14 @@ struct Kernels {
   // Turns a row of scan pre-activations [groups][scans][W] into cumulative softmax gates and
   // complements [scans][2][padded].
   void (*scan)(const LayerWeights&, const float* pre_activations, float* gates);
+  // From the same pre-activations and the gradients by the values of the gates [scans][padded]
+  // those by the pre-activations [scans][padded slots].
+  void (*scan_backward)(const LayerWeights&, const float* pre_activations, const float* gates,
+                        float* gradients);
+  // out[i - begin][n] = in[n][i] for the columns i in begin .. end - 1 of n < rows, and adds each
+  // column's sum to sums[i].
+  void (*transpose)(int rows, const float* const* in, int64_t begin, int64_t end, float* out,
+                    double* sums);
   // log of the sum of the exponentials of a row; lanes past its end hold -inf. In double: what is
   // left when it is taken from a large logit may be small.
   double (*log_sum_exp)(const float* row, int64_t vectors);

@@ -10,6 +10,9 @@
 namespace gatefuse::cpu {
 namespace {
 
+// Vectors of a group in the packs of the backward pass: few, so that small layers can be shared
+// out.
+constexpr int kBackWidth = 2;
 // A table of projected tokens larger than this costs more cache than it saves work.
 constexpr int64_t kLargestTokenTable = 64 << 20;
 
@@ -83,6 +86,14 @@ Model::Model(const gf_spec* spec, const gf_model_options* options)
   for (int64_t slot = 0; slot < spec_.slots(); ++slot) {
     make_layer(layers_[slot], spec_.layer_input(slot / spec_.directions));
   }
+  const CellInfo& cell = *spec_.cell;
+  gradient_row_ = {cell.plain_blocks(),
+                   cell.scans(),
+                   cell.candidate_block,
+                   cell.candidate_apart,
+                   cell.reset_before,
+                   layers_[0].padded,
+                   layers_[0].scan_input.groups * kernels_->lanes};
   if (spec_.vocabulary > 0) {
     embedding_ = arena_.take<float>("embedding", spec_.vocabulary, spec_.input);
   }
@@ -211,19 +222,21 @@ void Model::update(const float* parameters, int64_t count) {
   if (finished_) derive();
 }
 
-void Model::finish() {
+void Model::finish(bool backward) {
   const std::lock_guard<std::mutex> lock(finishing_);
-  if (finished_) return;
+  if (finished_ && (backward_ || !backward)) return;
   for (int32_t index = 0; index < spec_.tensor_count(); ++index) {
     if (!given_[index] && !spec_.tensor(index).is_bias()) {
       throw Error(GF_INVALID_STATE, "model: expected tensor %d to be set before a session", index);
     }
   }
+  if (backward && !backward_) make_back_packs();
   derive();
   finished_ = true;
 }
 
 void Model::derive() {
+  if (backward_) fill_back_packs();
   const StandardFloatingPoint standard;
   const int64_t table_row =
       (layers_[0].input.row() + layers_[0].scan_input.row()) * kernels_->lanes;
@@ -233,6 +246,69 @@ void Model::derive() {
       project_tokens(layers_[direction].input, token_tables_[direction]);
       project_tokens(layers_[direction].scan_input, token_scan_tables_[direction]);
     }
+  }
+}
+
+// ---- For the backward pass --------------------------------------------------------------------
+
+void Model::make_back_packs() {
+  const auto make = [&](int64_t outputs, int64_t k) {
+    const int64_t vectors = divide_up(outputs, kernels_->lanes);
+    return make_pack("weights of the backward pass", k, kBackWidth, divide_up(vectors, kBackWidth));
+  };
+  for (int64_t slot = 0; slot < spec_.slots(); ++slot) {
+    LayerWeights& layer = layers_[slot];
+    layer.input_back = make(layer.input.k, gradient_row_.part());
+    layer.recurrent_back = make(spec_.hidden, gradient_row_.recurrent_size());
+    if (gradient_row_.reset_before) {
+      layer.candidate_back = make(spec_.hidden, gradient_row_.padded);
+    }
+  }
+  if (spec_.outputs > 0) head_back_ = make(head_.k, spec_.outputs);
+  backward_ = true;
+}
+
+// Columns of `from` become lanes of `to`, its rows of a block the k from `place` on.
+void Model::turn(const Pack& from, const PackedRows& rows, Pack& to, int64_t place) const {
+  const int64_t stride = static_cast<int64_t>(from.width) * kernels_->lanes;
+  const int64_t group_lanes = static_cast<int64_t>(to.width) * kernels_->lanes;
+  for (int64_t first = 0; first < rows.count; first += rows.contiguous) {
+    const float* source = from.weight + first / rows.contiguous * from.k * stride + rows.offset;
+    const int64_t count = std::min(rows.contiguous, rows.count - first);
+    for (int64_t column = 0; column < from.k; ++column) {
+      float* target = to.weight + (column / group_lanes * to.k + place + first) * group_lanes +
+                      column % group_lanes;
+      for (int64_t i = 0; i < count; ++i) target[i * group_lanes] = source[column * stride + i];
+    }
+  }
+}
+
+void Model::fill_back_packs() {
+  const CellInfo& cell = *spec_.cell;
+  const int64_t lanes = kernels_->lanes;
+  for (int64_t slot = 0; slot < spec_.slots(); ++slot) {
+    LayerWeights& layer = layers_[slot];
+    int numbers[2] = {};  // of the next plain block and scan
+    for (size_t b = 0; b < cell.blocks.size(); ++b) {
+      const bool scan = cell.blocks[b].chunked;
+      const int number = numbers[scan]++;
+      const auto rows = [&](const Place& at) {
+        return PackedRows{spec_.block_rows(cell.blocks[b]), lanes, at.block * lanes};
+      };
+      const Place input = place(slot, false, b);
+      turn(*input.pack, rows(input), layer.input_back,
+           scan ? gradient_row_.scan(number) : gradient_row_.block(number));
+      const Place recurrent = place(slot, true, b);
+      if (cell.reset_before && number == cell.candidate_block) {
+        turn(*recurrent.pack, rows(recurrent), layer.candidate_back, 0);
+        continue;
+      }
+      const int64_t at = scan ? gradient_row_.scan(number) : gradient_row_.recurrent_block(number);
+      turn(*recurrent.pack, rows(recurrent), layer.recurrent_back, at - gradient_row_.recurrent());
+    }
+  }
+  if (spec_.outputs > 0) {
+    turn(head_, {spec_.outputs, head_.width * lanes, 0}, head_back_, 0);
   }
 }
 

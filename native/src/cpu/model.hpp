@@ -25,13 +25,17 @@ class Model {
   // How often update has been called.
   int64_t updates() const { return updates_; }
 
-  // Checks that all weights are set and makes what follows from them. Idempotent, thread-safe.
-  void finish();
+  // Checks that all weights are set and makes what follows from them, for backward passes too if
+  // asked. Idempotent, thread-safe.
+  void finish(bool backward);
 
   const Spec& spec() const { return spec_; }
   const Kernels& kernels() const { return *kernels_; }
   const LayerWeights& layer(int64_t slot) const { return layers_[slot]; }
   const Pack& head() const { return head_; }
+  // The head's weights with their inputs on the lanes, where backward passes are prepared.
+  const Pack& head_back() const { return head_back_; }
+  const GradientRow& gradient_row() const { return gradient_row_; }
   int64_t bytes() const { return arena_.bytes(); }
 
   // Row `token` of the embedding, [I].
@@ -55,6 +59,16 @@ class Model {
   void pack_tensor(const Spec::Tensor& tensor, const float* data);
   void pack_head(const Spec::Tensor& tensor, const float* data);
   void derive();  // what follows from the tensors
+  // Rows of a pack: so many, of which `contiguous` lie side by side in each of its groups, from
+  // `offset` on.
+  struct PackedRows {
+    int64_t count;
+    int64_t contiguous;
+    int64_t offset;
+  };
+  void turn(const Pack& from, const PackedRows& rows, Pack& to, int64_t place) const;
+  void make_back_packs();
+  void fill_back_packs();
   void project_tokens(const Pack& pack, float*& table);
 
   Spec spec_;
@@ -62,6 +76,9 @@ class Model {
   Arena arena_;
   LayerWeights* layers_ = nullptr;  // [slots]
   Pack head_;
+  Pack head_back_;
+  GradientRow gradient_row_ = {};
+  bool backward_ = false;
   float* embedding_ = nullptr;
   float* token_tables_[2] = {};
   float* token_scan_tables_[2] = {};

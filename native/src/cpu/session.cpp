@@ -20,45 +20,54 @@ constexpr int64_t kSegmentRows = 2048;
 // microseconds.
 constexpr int64_t kWorkPerThread = 24 * 1024;
 
-}  // namespace
-
-Session::Session(Model& model, const gf_session_options& options, Memory memory)
-    : model_(model), spec_(model.spec()), kernels_(model.kernels()), arena_(memory == kMeasured) {
+const gf_session_options& checked(const gf_session_options& options) {
   in_range("max_steps", options.max_steps, 1, INT32_MAX);
   in_range("max_batch", options.max_batch, 1, INT32_MAX);
   in_range("threads", options.threads, 0, INT32_MAX);
+  in_range("backward", options.backward, GF_BACKWARD_NONE, GF_BACKWARD_RECOMPUTE);
   if (options.tier != GF_TIER_AUTO) wrong("tier", "GF_TIER_AUTO on the CPU", "another");
-  max_steps_ = options.max_steps;
-  max_batch_ = options.max_batch;
-  asked_threads_ = options.threads;
-  threads_ = options.threads == 0 ? usable_processors() : options.threads;
-  if (memory == kTaken) threads_ = team::prepare(threads_);
+  return options;
+}
+
+// The whole call where the reverse direction needs it, where nothing waits between layers, and for
+// a backward pass.
+int64_t segment_steps(const Spec& spec, const gf_session_options& options) {
+  const bool waits = spec.layers > 1 || spec.outputs > 0;
+  if (!waits || spec.directions == 2 || options.backward != GF_BACKWARD_NONE) {
+    return options.max_steps;
+  }
+  return std::min<int64_t>(options.max_steps,
+                           std::max<int64_t>(16, kSegmentRows / options.max_batch));
+}
+
+}  // namespace
+
+Session::Session(Model& model, const gf_session_options& options, Memory memory)
+    : model_(model),
+      spec_(model.spec()),
+      kernels_(model.kernels()),
+      arena_(memory == kMeasured),
+      max_steps_(checked(options).max_steps),
+      max_batch_(options.max_batch),
+      segment_(segment_steps(spec_, options)),
+      tape_(model, arena_, options, segment_),
+      asked_threads_(options.threads) {
+  const int most = usable_processors();
+  threads_ = options.threads == 0 ? most : options.threads;
+  threads_ = memory == kTaken ? team::prepare(threads_) : std::min(threads_, most);
   const LayerWeights& layer = model_.layer(0);
   const int64_t lanes = kernels_.lanes;
-  padded_ = layer.padded;
+  const int64_t padded = layer.padded;
   chunk_rows_ = std::max(kChunkRows, max_batch_);
 
-  h_ = arena_.take<float>("session state", spec_.slots() * 2, max_batch_, padded_);
-  if (spec_.cell->cell_state) {
-    c_ = arena_.take<float>("session state", spec_.slots(), max_batch_, padded_);
-  }
-  const bool waits = spec_.layers > 1 || spec_.outputs > 0;
-  segment_ = max_steps_;
-  if (waits && spec_.directions == 1) {
-    segment_ = std::min(max_steps_, std::max<int64_t>(16, kSegmentRows / max_batch_));
-  }
-  for (int turn = 0; waits && turn < (spec_.layers > 1 ? 2 : 1); ++turn) {
-    between_[turn] = arena_.take<float>("session results between layers", segment_, max_batch_,
-                                        spec_.directions * spec_.hidden);
-  }
   projected_ = arena_.take<float>("session projections", chunk_rows_, layer.input.row(), lanes);
   if (const int scans = spec_.cell->scans()) {
     projected_scan_ =
         arena_.take<float>("session projections", chunk_rows_, layer.scan_input.row(), lanes);
     pre_scan_ = arena_.take<float>("session scan", max_batch_, layer.scan_recurrent.row(), lanes);
-    scan_ = arena_.take<float>("session scan", max_batch_, 2 * scans, padded_);
+    scan_ = arena_.take<float>("session scan", max_batch_, 2 * scans, padded);
   }
-  if (spec_.cell->reset_before) reset_ = arena_.take<float>("session reset", max_batch_, padded_);
+  if (spec_.cell->reset_before) reset_ = arena_.take<float>("session reset", max_batch_, padded);
   int32_t* rows = arena_.take<int32_t>("session order", 3, max_batch_);
   batch_.use(rows, rows + max_batch_, rows + 2 * max_batch_);
 
@@ -74,8 +83,11 @@ Session::Session(Model& model, const gf_session_options& options, Memory memory)
       member.logits = arena_.take<float>("session logits", kHeadRows, model_.head().row(), lanes);
     }
   }
+  if (tape_.keeps_all()) {
+    backward_ = std::make_unique<Backward>(model_, tape_, batch_, arena_, options, threads_);
+  }
   // Last: where the session cannot be had, the model's tensors may still change.
-  if (memory == kTaken) model_.finish();
+  if (memory == kTaken) model_.finish(tape_.keeps_all());
 }
 
 void Session::path(char* text, int64_t capacity) const {
@@ -115,6 +127,7 @@ int Session::members_for_work() const {
 // ---- A call -----------------------------------------------------------------------------------
 
 void Session::forward(const gf_io& io) {
+  if (backward_ != nullptr) backward_->forget();
   check(io);
   io_ = io;
   batch_.take(io);
@@ -123,6 +136,7 @@ void Session::forward(const gf_io& io) {
     batch_.check_values("targets", io_.targets, spec_.outputs);
   }
   team::run(*this, barrier_, members_for_work());
+  if (backward_ != nullptr) backward_->remember(io_);
 }
 
 void Session::run(int member, int members) {
@@ -145,24 +159,26 @@ void Session::run(int member, int members) {
     barrier_.wait();
   }
   store_state(me);
+  store_output(me);
   clear_tails(me);
 }
 
 void Session::load_state(const Member& me) {
+  const int64_t padded = tape_.padded();
   const Range rows = part(me, io_.batch);
   for (int64_t slot = 0; slot < spec_.slots(); ++slot) {
     for (int64_t row = rows.begin; row < rows.end; ++row) {
       const int64_t from = (slot * io_.batch + batch_.callers_row(row)) * spec_.hidden;
       const auto load = [&](const float* state, float* to) {
         if (state == nullptr) {
-          std::fill_n(to, padded_, 0.0f);
+          std::fill_n(to, padded, 0.0f);
         } else {
           std::copy_n(state + from, spec_.hidden, to);
-          std::fill(to + spec_.hidden, to + padded_, 0.0f);
+          std::fill(to + spec_.hidden, to + padded, 0.0f);
         }
       };
-      load(io_.h0, hidden(slot, 0) + row * padded_);
-      if (c_ != nullptr) load(io_.c0, cell(slot) + row * padded_);
+      load(io_.h0, tape_.hidden(slot, 0) + row * padded);
+      if (tape_.cell(slot, 0) != nullptr) load(io_.c0, tape_.cell(slot, 0) + row * padded);
     }
   }
 }
@@ -172,10 +188,12 @@ void Session::store_state(const Member& me) {
   for (int64_t slot = 0; slot < spec_.slots(); ++slot) {
     for (int64_t row = rows.begin; row < rows.end; ++row) {
       const int64_t to = (slot * io_.batch + batch_.callers_row(row)) * spec_.hidden;
+      const int64_t at = row * tape_.padded();
+      const int64_t last = final_step(row);
       if (io_.hn != nullptr) {
-        std::copy_n(hidden(slot, 0) + row * padded_, spec_.hidden, io_.hn + to);
+        std::copy_n(tape_.hidden(slot, last) + at, spec_.hidden, io_.hn + to);
       }
-      if (io_.cn != nullptr) std::copy_n(cell(slot) + row * padded_, spec_.hidden, io_.cn + to);
+      if (io_.cn != nullptr) std::copy_n(tape_.cell(slot, last) + at, spec_.hidden, io_.cn + to);
     }
   }
 }
@@ -183,12 +201,27 @@ void Session::store_state(const Member& me) {
 // Brings the hidden states back to the first buffer: a row that took an odd number of steps in this
 // segment has its own in the second.
 void Session::settle(const Member& me, int64_t first, int64_t steps) {
+  if (tape_.keeps_all()) return;
+  const int64_t padded = tape_.padded();
   const Range rows = part(me, batch_.active(first, io_.batch));
   for (int64_t slot = 0; slot < spec_.slots(); ++slot) {
     for (int64_t row = rows.begin; row < rows.end; ++row) {
       if (std::min<int64_t>(batch_.length(row) - first, steps) % 2 == 1) {
-        std::copy_n(hidden(slot, 1) + row * padded_, padded_, hidden(slot, 0) + row * padded_);
+        std::copy_n(tape_.hidden(slot, 1) + row * padded, padded,
+                    tape_.hidden(slot, 0) + row * padded);
       }
+    }
+  }
+}
+
+void Session::store_output(const Member& me) {
+  if (io_.y == nullptr || !tape_.keeps_all() || spec_.outputs == 0) return;
+  const int64_t width = spec_.directions * spec_.hidden;
+  const Range rows = part(me, io_.batch);
+  for (int64_t row = rows.begin; row < rows.end; ++row) {
+    for (int64_t t = 0; t < batch_.length(row); ++t) {
+      std::copy_n(tape_.between(spec_.layers - 1, t, row), width,
+                  io_.y + batch_.place(t, row) * width);
     }
   }
 }
@@ -208,15 +241,19 @@ void Session::clear_tails(const Member& me) {
   }
 }
 
-// ---- A layer in one direction -----------------------------------------------------------------
-
-float* Session::between(int64_t layer, const Pass& pass, int64_t t, int64_t row) const {
-  return between_[layer % 2] +
-         ((t - pass.first) * max_batch_ + row) * spec_.directions * spec_.hidden;
+void Session::backward(const gf_gradients& gradients) {
+  if (backward_ == nullptr) {
+    throw Error(GF_INVALID_STATE,
+                "backward: expected a session with GF_BACKWARD_STORE or GF_BACKWARD_RECOMPUTE, got "
+                "one with GF_BACKWARD_NONE");
+  }
+  backward_->propagate(gradients);
 }
 
+// ---- A layer in one direction -----------------------------------------------------------------
+
 const float* Session::input_row(const Pass& pass, int64_t t, int64_t row) const {
-  if (pass.layer > 0) return between(pass.layer - 1, pass, t, row);
+  if (pass.layer > 0) return tape_.between(pass.layer - 1, t - pass.first, row);
   if (io_.tokens != nullptr) return model_.embedding(io_.tokens[batch_.place(t, row)]);
   return io_.x + batch_.place(t, row) * spec_.input;
 }
@@ -226,10 +263,11 @@ bool Session::writes_output(const Pass& pass) const {
 }
 
 float* Session::output_row(const Pass& pass, int64_t t, int64_t row) const {
+  // What a backward pass will read stays here, and is copied to y at the end.
   const bool last = pass.layer == spec_.layers - 1;
-  float* to = last && io_.y != nullptr
-                  ? io_.y + batch_.place(t, row) * spec_.directions * spec_.hidden
-                  : between(pass.layer, pass, t, row);
+  const bool direct = last && io_.y != nullptr && !(tape_.keeps_all() && spec_.outputs > 0);
+  float* to = direct ? io_.y + batch_.place(t, row) * spec_.directions * spec_.hidden
+                     : tape_.between(pass.layer, t - pass.first, row);
   return to + pass.direction * spec_.hidden;
 }
 
@@ -271,7 +309,8 @@ void Session::project(const Member& me, const Pass& pass, int64_t first, int64_t
 void Session::step(const Member& me, const Pass& pass, int64_t s, int64_t chunk, int rows) {
   const LayerWeights& weights = *pass.weights;
   const int64_t slot = pass.layer * spec_.directions + pass.direction;
-  const int64_t parity = (s - pass.first) % 2;
+  const int64_t i = s - pass.first;
+  const int64_t padded = tape_.padded();
   const bool tokens = pass.layer == 0 && io_.tokens != nullptr;
   const auto projected_row = [&](const float* table, const float* projected, const Pack& pack,
                                  int64_t row) {
@@ -284,18 +323,21 @@ void Session::step(const Member& me, const Pass& pass, int64_t s, int64_t chunk,
 
   Step step;
   step.rows = rows;
-  step.h = hidden(slot, parity);
-  step.h_next = hidden(slot, 1 - parity);
-  step.c = cell(slot);
+  step.h = tape_.hidden(slot, i);
+  step.h_next = tape_.hidden(slot, i + 1);
+  step.c = tape_.cell(slot, i);
+  step.c_next = tape_.cell(slot, i + 1);
+  step.kept = tape_.kept(slot, s);
   step.x = me.in;
   step.y = writes_output(pass) ? me.out : nullptr;
   step.reset = reset_;
   step.scan = scan_;
   step.scratch = me.scratch;
-  step.downwards = parity == 1;
+  step.downwards = i % 2 == 1;
 
   if (scan_ != nullptr) {
     const Pack& pack = weights.scan_recurrent;
+    float* pre_scan = tape_.keeps_pre_activations() ? tape_.kept_scan(slot, s) : pre_scan_;
     const int64_t size = pack.row() * kernels_.lanes;
     const Range groups = part(me, pack.groups);
     const float* add[kHeadRows];
@@ -303,18 +345,17 @@ void Session::step(const Member& me, const Pass& pass, int64_t s, int64_t chunk,
     for (int64_t first = 0; first < rows; first += kHeadRows) {
       const int count = static_cast<int>(std::min<int64_t>(kHeadRows, rows - first));
       for (int i = 0; i < count; ++i) {
-        me.in[i] = step.h + (first + i) * padded_;
+        me.in[i] = step.h + (first + i) * padded;
         add[i] = projected_row(model_.token_scan_table(pass.direction), projected_scan_,
                                weights.scan_input, first + i);
-        out[i] = pre_scan_ + (first + i) * size;
+        out[i] = pre_scan + (first + i) * size;
       }
       kernels_.project(pack, count, me.in, add, out, groups.begin, groups.end);
     }
     barrier_.wait();
     const Range own = part(me, rows);
     for (int64_t row = own.begin; row < own.end; ++row) {
-      kernels_.scan(weights, pre_scan_ + row * size,
-                    scan_ + row * spec_.cell->scans() * 2 * padded_);
+      kernels_.scan(weights, pre_scan + row * size, scan_ + row * spec_.cell->scans() * 2 * padded);
     }
     barrier_.wait();
   }

@@ -2,11 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "batch.hpp"
 #include "cpu/memory.hpp"
+#include "cpu/backward.hpp"
 #include "cpu/model.hpp"
+#include "cpu/tape.hpp"
 #include "cpu/team.hpp"
 #include "gatefuse.h"
 
@@ -59,6 +62,7 @@ class Session final : private Job {
   void run(int member, int members) override;
   void load_state(const Member& me);
   void store_state(const Member& me);
+  void store_output(const Member& me);
   void run_pass(const Member& me, const Pass& pass);
   void project(const Member& me, const Pass& pass, int64_t first, int64_t steps);
   void step(const Member& me, const Pass& pass, int64_t s, int64_t chunk, int rows);
@@ -74,35 +78,29 @@ class Session final : private Job {
   int64_t time(const Pass& pass, int64_t s, int64_t row) const {
     return pass.reverse() ? batch_.length(row) - 1 - s : s;
   }
-  float* hidden(int64_t slot, int64_t parity) const {
-    return h_ + (slot * 2 + parity) * max_batch_ * padded_;
-  }
-  float* cell(int64_t slot) const {
-    return c_ == nullptr ? nullptr : c_ + slot * max_batch_ * padded_;
-  }
+  // Where a row's final states are: its own step's, or moved there at the end of each segment.
+  int64_t final_step(int64_t row) const { return tape_.keeps_all() ? batch_.length(row) : 0; }
   const float* input_row(const Pass& pass, int64_t t, int64_t row) const;
   float* output_row(const Pass& pass, int64_t t, int64_t row) const;
   bool writes_output(const Pass& pass) const;
-  float* between(int64_t layer, const Pass& pass, int64_t t, int64_t row) const;
 
   Model& model_;
   const Spec& spec_;
   const Kernels& kernels_;
   Arena arena_;
   Barrier barrier_;
-  int64_t max_steps_, max_batch_, padded_, segment_, chunk_rows_;
+  int64_t max_steps_, max_batch_, segment_, chunk_rows_;
+  Tape tape_;
   int asked_threads_, threads_;
   std::vector<Member> members_;
-  float* h_ = nullptr;          // [slots, 2, max_batch, padded]: before and after a step
-  float* c_ = nullptr;          // [slots, max_batch, padded]
-  float* between_[2] = {};      // [segment, max_batch, D*H]: results of a layer, by turns
   float* projected_ = nullptr;  // [chunk rows, row of LayerWeights::input]
   float* projected_scan_ = nullptr;
   float* pre_scan_ = nullptr;  // [max_batch, row of LayerWeights::scan_recurrent]
   float* scan_ = nullptr;      // [max_batch, scans, 2, padded]
   float* reset_ = nullptr;     // [max_batch, padded]
   Batch batch_;
-  gf_io io_ = {};  // of the call that runs
+  gf_io io_ = {};  // of the call that runs, or has run
+  std::unique_ptr<Backward> backward_;
 };
 
 }  // namespace gatefuse::cpu

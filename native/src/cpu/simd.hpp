@@ -131,6 +131,14 @@ GF_INLINE void store_first(float* p, V a, int n) {
   for (int i = 0; i < n; ++i) p[i] = all[i];
 }
 
+// The first n lanes, and zeros; 0 < n.
+GF_INLINE V load_first(const float* p, int64_t n) {
+  if (n >= V::kLanes) return load(p);
+  float all[V::kLanes] = {};
+  for (int64_t i = 0; i < n; ++i) all[i] = p[i];
+  return load(all);
+}
+
 // Two vectors that go through the same operations side by side: one alone would leave the processor
 // waiting for each result.
 struct Pair {

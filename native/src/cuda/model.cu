@@ -34,7 +34,7 @@ bool is_recurrent(const Spec::Tensor& tensor) {
 
 // Cells with reset before have no chunked blocks: a block's number is that among the plain ones.
 bool is_candidate(const CellInfo& cell, size_t block) {
-  return static_cast<int>(block) == cell.candidate_block;
+  return cell.reset_before && static_cast<int>(block) == cell.candidate_block;
 }
 
 }  // namespace

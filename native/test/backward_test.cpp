@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// gf_backward against differences of the truth (truth.hpp), and what is promised about its bits.
+#include <cstdio>
+#include <string>
+
+#include "errors.hpp"
+#include "support.hpp"
+#include "truth.hpp"
+
+namespace {
+
+using namespace gatefuse::test;
+
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+
+// The gradients by the outputs of a call; an empty vector is a null pointer.
+struct Cotangents {
+  std::vector<float> dy, dhn, dcn, dlogits;
+};
+
+// What gf_backward gives.
+struct Gradients {
+  std::vector<float> dx, dh0, dc0, parameters;
+};
+
+int64_t parameter_count(const Network& network) {
+  int64_t count = 0;
+  for (const auto& tensor : network.tensors) count += static_cast<int64_t>(tensor.size());
+  return count;
+}
+
+Cotangents random_cotangents(const gf_spec& spec, const Call& call, uint64_t seed) {
+  Random random(seed);
+  const int64_t places = int64_t{call.steps} * call.batch;
+  Cotangents given;
+  given.dy = random.values(places * spec.directions * spec.hidden_size, 1);
+  given.dhn = random.values(state_size(spec, call.batch), 1);
+  if (has_cell_state(spec.cell)) given.dcn = random.values(state_size(spec, call.batch), 1);
+  if (spec.outputs > 0) given.dlogits = random.values(places * spec.outputs, 1);
+  return given;
+}
+
+class Trainer {
+ public:
+  Trainer(const Network& network, int steps, int batch, int threads, int mode) : network_(network) {
+    const gf_session_options options = session_options(steps, batch, threads, 0, mode);
+    int64_t needed = 0;
+    CHECK_EQ(gf_session_bytes_needed(network.model, &options, &needed), GF_OK);
+    CHECK_EQ(gf_session_create(network.model, &options, &session), GF_OK);
+    CHECK_EQ(needed, gf_session_bytes(session));
+  }
+  Trainer(const Trainer&) = delete;
+  Trainer& operator=(const Trainer&) = delete;
+  ~Trainer() { gf_session_destroy(session); }
+
+  Result forward(const Call& call) {
+    Result result = make_result(network_.spec, call.steps, call.batch);
+    const gf_io io = make_io(call, result);
+    CHECK_EQ(gf_forward(session, &io), GF_OK);
+    return result;
+  }
+
+  Gradients backward(const Call& call, const Cotangents& given) {
+    Gradients gradients = empty(call);
+    backward(given, gradients, 0);
+    return gradients;
+  }
+
+  // They begin as NaN, so that what is not written shows.
+  Gradients empty(const Call& call) const {
+    const gf_spec& spec = network_.spec;
+    Gradients gradients;
+    if (spec.vocabulary == 0) {
+      gradients.dx.assign(int64_t{call.steps} * call.batch * spec.input_size, kNan);
+    }
+    gradients.dh0.assign(state_size(spec, call.batch), kNan);
+    if (has_cell_state(spec.cell)) gradients.dc0 = gradients.dh0;
+    gradients.parameters.assign(parameter_count(network_), kNan);
+    return gradients;
+  }
+
+  void backward(const Cotangents& given, Gradients& to, int accumulate) {
+    gf_gradients io = {};
+    io.struct_size = sizeof io;
+    io.accumulate = accumulate;
+    io.dy = pointer(given.dy);
+    io.dhn = pointer(given.dhn);
+    io.dcn = pointer(given.dcn);
+    io.dlogits = pointer(given.dlogits);
+    io.dx = pointer(to.dx);
+    io.dh0 = pointer(to.dh0);
+    io.dc0 = pointer(to.dc0);
+    io.parameters = pointer(to.parameters);
+    const gf_status status = gf_backward(session, &io);
+    report(status == GF_OK, __FILE__, __LINE__, status == GF_OK ? "" : gf_last_error());
+  }
+
+  gf_session* session = nullptr;
+
+ private:
+  const Network& network_;
+};
+
+bool same(const Gradients& a, const Gradients& b) {
+  return same_bits(a.dx, b.dx) && same_bits(a.dh0, b.dh0) && same_bits(a.dc0, b.dc0) &&
+         same_bits(a.parameters, b.parameters);
+}
+
+double dot(const Vector& a, const std::vector<float>& b) {
+  double sum = 0;
+  for (size_t i = 0; i < a.size() && !b.empty(); ++i) sum += a[i] * b[i];
+  return sum;
+}
+
+double loss(const Network& network, const Call& call, const Cotangents& given) {
+  const Truth out = truth(network, call);
+  return dot(out.y, given.dy) + dot(out.hn, given.dhn) + dot(out.cn, given.dcn) +
+         dot(out.logits, given.dlogits);
+}
+
+// The slope of the loss by one number, from both of its sides.
+double slope(float& value, const Network& network, const Call& call, const Cotangents& given) {
+  const float kept = value;
+  const float above = kept + 0x1p-10f;
+  const float below = kept - 0x1p-10f;
+  value = above;
+  const double upper = loss(network, call, given);
+  value = below;
+  const double lower = loss(network, call, given);
+  value = kept;
+  return (upper - lower) / (double{above} - double{below});
+}
+
+double worst = 0;
+
+// Holds a few of the values of one gradient against slopes, in parts of the largest among them.
+void check_gradient(const char* name, const std::vector<float>& gradient,
+                    std::vector<float>& variable, int samples, Network& network, Call& call,
+                    const Cotangents& given, Random& random, const std::string& what) {
+  if (gradient.empty()) return;
+  CHECK_EQ(gradient.size(), variable.size());
+  double largest = 1;
+  for (const float one : gradient) largest = std::max(largest, std::abs(double{one}));
+  for (int i = 0; i < samples; ++i) {
+    const int at = random.below(static_cast<int>(gradient.size()));
+    const double expected = slope(variable[at], network, call, given);
+    const double error = std::abs(gradient[at] - expected) / largest;
+    if (std::isnan(error) || error > 2e-5) {
+      char text[256];
+      std::snprintf(text, sizeof text, "%s[%d]: expected %g, got %g (%s)", name, at, expected,
+                    gradient[at], what.c_str());
+      report(false, __FILE__, __LINE__, text);
+    }
+    worst = std::max(worst, error);
+  }
+}
+
+struct Case {
+  gf_spec spec;
+  int steps, batch;
+  bool ragged;
+  int layout;
+};
+
+std::string name_of(const Case& one, int mode, int threads) {
+  char text[200];
+  std::snprintf(text, sizeof text,
+                "%s I=%d H=%d L=%d D=%d chunk=%d V=%d O=%d T=%d B=%d%s mode=%d threads=%d",
+                kCellNames[one.spec.cell], one.spec.input_size, one.spec.hidden_size,
+                one.spec.layers, one.spec.directions, one.spec.chunk, one.spec.vocabulary,
+                one.spec.outputs, one.steps, one.batch, one.ragged ? " ragged" : "", mode, threads);
+  return text;
+}
+
+void check_slopes(const Case& one, int32_t set, int samples) {
+  Network network(one.spec, 3, set);
+  Call call = random_call(one.spec, one.steps, one.batch, one.ragged, true, 5);
+  call.layout = one.layout;
+  const Cotangents given = random_cotangents(one.spec, call, 7);
+  Trainer stored(network, one.steps, one.batch, 1, GF_BACKWARD_STORE);
+  stored.forward(call);
+  const Gradients gradients = stored.backward(call, given);
+
+  Random random(11);
+  const std::string what = std::string(set_name(set)) + " " + name_of(one, GF_BACKWARD_STORE, 1);
+  check_gradient("dx", gradients.dx, call.x, samples, network, call, given, random, what);
+  check_gradient("dh0", gradients.dh0, call.h0, samples, network, call, given, random, what);
+  check_gradient("dc0", gradients.dc0, call.c0, samples, network, call, given, random, what);
+  auto begin = gradients.parameters.begin();
+  for (size_t i = 0; i < network.tensors.size(); ++i) {
+    std::vector<float>& tensor = network.tensors[i];
+    const std::vector<float> part(begin, begin + static_cast<int64_t>(tensor.size()));
+    begin += static_cast<int64_t>(tensor.size());
+    check_gradient(("tensor " + std::to_string(i)).c_str(), part, tensor, samples, network, call,
+                   given, random, what);
+  }
+}
+
+// The bits do not depend on what is kept, on threads, on how often, nor on what is past the end.
+void check_bits(const Case& one, int32_t set) {
+  const Network network(one.spec, 3, set);
+  Call call = random_call(one.spec, one.steps, one.batch, one.ragged, true, 5);
+  call.layout = one.layout;
+  const Cotangents given = random_cotangents(one.spec, call, 7);
+  Trainer stored(network, one.steps, one.batch, 1, GF_BACKWARD_STORE);
+  const Result forward = stored.forward(call);
+  const Gradients expected = stored.backward(call, given);
+  const Runner plain(network, one.steps, one.batch);
+  CHECK(same_bits(forward, gatefuse::test::forward(plain, call)));
+  CHECK(same(expected, stored.backward(call, given)));
+  for (const int mode : {GF_BACKWARD_STORE, GF_BACKWARD_RECOMPUTE}) {
+    for (const int threads : {1, 3}) {
+      // Larger than the call, and used before.
+      Trainer other(network, one.steps + 2, one.batch + 3, threads, mode);
+      const Call earlier = random_call(one.spec, one.steps + 2, one.batch + 3, true, false, 9);
+      other.forward(earlier);
+      other.backward(earlier, random_cotangents(one.spec, earlier, 13));
+      other.forward(call);
+      if (!same(expected, other.backward(call, given))) {
+        report(false, __FILE__, __LINE__, name_of(one, mode, threads).c_str());
+      }
+    }
+  }
+}
+
+void poison(std::vector<float>& values, const Call& call) {
+  const int64_t width = static_cast<int64_t>(values.size()) / (int64_t{call.steps} * call.batch);
+  for (int row = 0; row < call.batch; ++row) {
+    for (int t = call.length(row); t < call.steps; ++t) {
+      std::fill_n(values.begin() + call.place(t, row) * width, width, kNan);
+    }
+  }
+}
+
+void check_past_the_end(const Case& one) {
+  const Network network(one.spec, 3);
+  Call call = random_call(one.spec, one.steps, one.batch, true, true, 5);
+  Cotangents given = random_cotangents(one.spec, call, 7);
+  Trainer trainer(network, one.steps, one.batch, 1, GF_BACKWARD_STORE);
+  trainer.forward(call);
+  const Gradients expected = trainer.backward(call, given);
+  poison(call.x, call);
+  poison(given.dy, call);
+  poison(given.dlogits, call);
+  trainer.forward(call);
+  CHECK(same(expected, trainer.backward(call, given)));
+  const int64_t width = one.spec.input_size;
+  for (int row = 0; row < call.batch && !expected.dx.empty(); ++row) {
+    for (int t = call.length(row); t < call.steps; ++t) {
+      for (int64_t k = 0; k < width; ++k)
+        CHECK_EQ(expected.dx[call.place(t, row) * width + k], 0.0f);
+    }
+  }
+}
+
+void check_accumulation() {
+  gf_spec spec = make_spec(GF_LSTM_REFINE, 6, 9, 2);
+  spec.vocabulary = 5;
+  spec.outputs = 4;
+  const Network network(spec, 3);
+  const Call call = random_call(spec, 7, 3, true, false, 5);
+  const Cotangents given = random_cotangents(spec, call, 7);
+  Trainer trainer(network, 7, 3, 1, GF_BACKWARD_STORE);
+  trainer.forward(call);
+  const Gradients once = trainer.backward(call, given);
+  Gradients twice = once;
+  trainer.backward(given, twice, 1);
+  for (size_t i = 0; i < once.parameters.size(); ++i) {
+    CHECK(std::abs(twice.parameters[i] - 2 * once.parameters[i]) <=
+          4e-7f * std::abs(once.parameters[i]) + 1e-6f);
+  }
+  // Without any gradient given all are zero, and nothing asked for is nothing written.
+  const Gradients none = trainer.backward(call, {});
+  for (const float value : none.parameters) CHECK_EQ(value, 0.0f);
+  Gradients unwanted;
+  trainer.backward(given, unwanted, 0);
+}
+
+// A long enough sequence that chunks follow one another.
+void check_chunks() {
+  for (const int cell : {GF_LSTM_REFINE, GF_ONLSTM, GF_GRU, GF_GRU_REFINE_RESET_BEFORE}) {
+    check_slopes({make_spec(cell, 3, 5), 700, 2, true, GF_TIME_MAJOR}, GF_ISA_AUTO, 3);
+    check_bits({make_spec(cell, 3, 40, 2, 2), 300, 5, true, GF_TIME_MAJOR}, GF_ISA_AUTO);
+  }
+}
+
+void check_update() {
+  const gf_spec spec = make_spec(GF_GRU_REFINE, 5, 17);
+  gf_spec embedded = spec;
+  embedded.vocabulary = 9;
+  embedded.outputs = 3;
+  for (const gf_spec& one : {spec, embedded}) {
+    const Network first(one, 3);
+    const Network second(one, 4);
+    std::vector<float> parameters;
+    for (const auto& tensor : second.tensors) {
+      parameters.insert(parameters.end(), tensor.begin(), tensor.end());
+    }
+    const Call call = random_call(one, 6, 2, false, true, 5);
+    const Cotangents given = random_cotangents(one, call, 7);
+    Trainer changed(first, 6, 2, 1, GF_BACKWARD_STORE);
+    Trainer expected(second, 6, 2, 1, GF_BACKWARD_STORE);
+    changed.forward(call);
+    EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_model_update(first.model, parameters.data(), 3),
+                 "parameters: expected", "got 3");
+    CHECK_EQ(
+        gf_model_update(first.model, parameters.data(), static_cast<int64_t>(parameters.size())),
+        GF_OK);
+    gf_gradients none = {};
+    none.struct_size = sizeof none;
+    EXPECT_ERROR(GF_INVALID_STATE, gf_backward(changed.session, &none), "last update");
+    CHECK(same_bits(changed.forward(call), expected.forward(call)));
+    CHECK(same(changed.backward(call, given), expected.backward(call, given)));
+  }
+}
+
+void check_errors() {
+  const Network lstm(make_spec(GF_LSTM, 4, 8), 1);
+  const Network gru(make_spec(GF_GRU, 4, 8), 1);
+  const Runner plain(lstm, 3, 2);
+  float value = 0;
+  gf_gradients io = {};
+  EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_backward(plain.session, &io), "gradients.struct_size");
+  io.struct_size = sizeof io;
+  EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_backward(nullptr, &io), "session", "null");
+  EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_backward(plain.session, nullptr), "gradients", "null");
+  EXPECT_ERROR(GF_INVALID_STATE, gf_backward(plain.session, &io), "GF_BACKWARD_NONE");
+  Trainer trainer(gru, 3, 2, 1, GF_BACKWARD_RECOMPUTE);
+  EXPECT_ERROR(GF_INVALID_STATE, gf_backward(trainer.session, &io), "forward pass before");
+  const Call call = random_call(gru.spec, 3, 2, false, false, 1);
+  trainer.forward(call);
+  CHECK_EQ(gf_backward(trainer.session, &io), GF_OK);
+  io.accumulate = 2;
+  EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_backward(trainer.session, &io), "accumulate", "got 2");
+  io.accumulate = 0;
+  io.dcn = &value;
+  EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_backward(trainer.session, &io), "dcn", "no cell state");
+  io.dcn = nullptr;
+  io.dc0 = &value;
+  EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_backward(trainer.session, &io), "dc0", "no cell state");
+  io.dc0 = nullptr;
+  io.dlogits = &value;
+  EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_backward(trainer.session, &io), "dlogits", "no head");
+  io.dlogits = nullptr;
+  CHECK_EQ(gf_backward(trainer.session, &io), GF_OK);
+  // A call that fails leaves nothing to go back over.
+  Result result = make_result(gru.spec, 3, 2);
+  gf_io bad = make_io(call, result);
+  bad.steps = 4;
+  EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_forward(trainer.session, &bad), "steps");
+  EXPECT_ERROR(GF_INVALID_STATE, gf_backward(trainer.session, &io), "forward pass before");
+  gf_session* session = nullptr;
+  const gf_session_options options = session_options(3, 2, 1, 0, 3);
+  EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_session_create(gru.model, &options, &session),
+               "backward: expected 0 .. 2, got 3");
+}
+
+std::vector<Case> cases_of(int cell) {
+  const bool scans = has_scans(cell);
+  std::vector<Case> cases = {
+      {make_spec(cell, 3, 4), 5, 2, false, GF_TIME_MAJOR},
+      {make_spec(cell, 1, 1), 3, 1, false, GF_TIME_MAJOR},
+      {make_spec(cell, 7, 21), 6, 5, true, GF_BATCH_MAJOR},
+      {make_spec(cell, 20, 36, 2, 2), 4, 3, true, GF_TIME_MAJOR},
+      {make_spec(cell, 5, 12, 3, 1), 5, 9, true, GF_TIME_MAJOR},
+      {make_spec(cell, 6, 10, 2, 2), 5, 3, true, GF_BATCH_MAJOR},
+  };
+  if (scans) {
+    cases[0].spec.chunk = 2;
+    cases[2].spec.chunk = 7;
+    cases[3].spec.chunk = 4;
+    cases[4].spec.chunk = 12;
+  }
+  cases[5].spec.vocabulary = 7;
+  cases[5].spec.outputs = 11;
+  cases[4].spec.outputs = 3;
+  return cases;
+}
+
+}  // namespace
+
+int main() {
+  for (const int32_t set : instruction_sets()) {
+    for (int cell = 0; cell < kCells; ++cell) {
+      for (const Case& one : cases_of(cell)) {
+        check_slopes(one, set, kSanitized ? 1 : 4);
+        check_bits(one, set);
+      }
+      check_past_the_end(cases_of(cell)[3]);
+      check_past_the_end(cases_of(cell)[5]);
+    }
+  }
+  check_accumulation();
+  check_chunks();
+  check_update();
+  check_errors();
+  std::printf("worst error of a gradient: %.2g of the largest\n", worst);
+  return result();
+}
