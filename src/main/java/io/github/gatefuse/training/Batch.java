@@ -107,8 +107,7 @@ public record Batch(
    * @return a new batch
    */
   public Batch withLengths(int[] value) {
-    return new Batch(
-        steps, sequences, inputs, tokens, value, classes, values, weights, continues);
+    return new Batch(steps, sequences, inputs, tokens, value, classes, values, weights, continues);
   }
 
   /**
@@ -118,8 +117,7 @@ public record Batch(
    * @return a new batch
    */
   public Batch withWeights(float[] value) {
-    return new Batch(
-        steps, sequences, inputs, tokens, lengths, classes, values, value, continues);
+    return new Batch(steps, sequences, inputs, tokens, lengths, classes, values, value, continues);
   }
 
   /**
