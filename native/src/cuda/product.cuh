@@ -218,8 +218,9 @@ struct Accumulators<Float32> {
   }
 };
 
+// A block's tile of a product.
 template <class P>
-__global__ void __launch_bounds__(kProductThreads) product_kernel(const Product product) {
+GF_DEVICE void multiply_tile(const Product& product) {
   using Storage = typename P::Storage;
   constexpr int kStride = Tile<P>::kStride;
   GF_SHARED(const float*, row_at, [kTileRows]);
@@ -255,6 +256,12 @@ __global__ void __launch_bounds__(kProductThreads) product_kernel(const Product 
       product.out[row * product.out_stride + output] = sums[i];
     }
   }
+}
+
+template <class P>
+__global__ void __launch_bounds__(kProductThreads)
+    product_kernel([[maybe_unused]] const __grid_constant__ Product product) {
+  if constexpr (kHasProducts<P>) multiply_tile<P>(product);
 }
 
 // Where the rows of a parameter's block go in a Matrix: row i to first + i * step.

@@ -23,4 +23,10 @@ void pack(int precision, const float* from, const Matrix& to, const Placement& a
   });
 }
 
+int kernels_capability() {
+  cudaFuncAttributes attributes = {};
+  check(cudaFuncGetAttributes(&attributes, product_kernel<Float32>), "kernels of this library");
+  return attributes.ptxVersion;
+}
+
 }  // namespace gatefuse::cuda

@@ -12,4 +12,7 @@ void multiply(int precision, const Product& product, cudaStream_t stream);
 void pack(int precision, const float* from, const Matrix& to, const Placement& at,
           cudaStream_t stream);
 
+// The compute capability that the kernels are compiled for which the current device runs.
+int kernels_capability();
+
 }  // namespace gatefuse::cuda

@@ -136,8 +136,7 @@ void Session::path(char* text, int64_t capacity) const {
   with_precision(model_.precision(), [&](auto p) { precision = decltype(p)::kName; });
   std::string lines = "backend=cuda\ndevice=" + model_.device().name + "\nprecision=" + precision +
                       "\nthreads=1\nreason=" + tier_.reason + "\ntier=" + tier_.name() +
-                      "\ncompute_capability=" + std::to_string(model_.device().capability / 10) +
-                      "." + std::to_string(model_.device().capability % 10) + "\n";
+                      "\ncompute_capability=" + capability_text(model_.device().capability) + "\n";
   if (tier_.persistent()) {
     const PersistentShape& shape = tier_.shape;
     lines += "blocks=" + std::to_string(shape.blocks) + "\n";
