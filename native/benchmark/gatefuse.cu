@@ -33,7 +33,7 @@ class GateFuse : public Contender {
       const std::vector<float>& tensor = data.weights(rows)[static_cast<size_t>(i)];
       check(gf_model_set_tensor(model, i, tensor.data(), rows * columns));
     }
-    const gf_session_options options = {sizeof options, shape.steps, shape.batch, 0, tier};
+    const gf_session_options options = {sizeof options, shape.steps, shape.batch, 0, tier, 0};
     gf_session* session = nullptr;
     check(gf_session_create(model, &options, &session));
     session_.reset(session);

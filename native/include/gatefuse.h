@@ -38,7 +38,7 @@ extern "C" {
 /* ---- Version --------------------------------------------------------------------------------- */
 
 #define GF_VERSION_MAJOR 1
-#define GF_VERSION_MINOR 1
+#define GF_VERSION_MINOR 2
 
 /*
  * The version of this interface that the library was built with: major * 1000 + minor.
@@ -225,6 +225,17 @@ enum {
   GF_TIER_GRID = 4     /* the whole device for each slice */
 };
 
+/* Who multiplies the inputs of many steps with weights, and what the head takes in, on the CUDA
+   backend. cuBLASLt sums in orders of its own: the promises about other batches and about sequences
+   that are cut (see gf_forward) do not hold with it; gf_session_path says so. Since 1.2. */
+enum {
+  GF_PRODUCTS_OWN = 0,     /* this library */
+  GF_PRODUCTS_CUBLASLT = 1 /* NVIDIA's libcublasLt.so.13 or .12, searched for when a session asks
+                              for it, where the dynamic linker looks or at the path in the
+                              environment variable GATEFUSE_CUBLASLT. Where it is missing or lacks a
+                              function: GF_BACKEND_UNAVAILABLE */
+};
+
 typedef struct gf_session_options {
   uint32_t struct_size; /* sizeof(gf_session_options) */
   int32_t max_steps;    /* largest T, >= 1 */
@@ -233,6 +244,7 @@ typedef struct gf_session_options {
                            the process may use (affinity mask and container limit) */
   int32_t tier;         /* since 1.1: GF_TIER_*, of the CUDA backend. One that does not fit is an
                            error that says why */
+  int32_t products;     /* since 1.2: GF_PRODUCTS_*, of the CUDA backend */
 } gf_session_options;
 
 /*

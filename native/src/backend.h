@@ -15,7 +15,7 @@
 extern "C" {
 #endif
 
-#define GF_BACKEND_TABLE_VERSION 2
+#define GF_BACKEND_TABLE_VERSION 3
 
 typedef struct gf_message {
   char text[512]; /* zero-terminated */

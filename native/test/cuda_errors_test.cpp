@@ -75,7 +75,7 @@ void check_set_tensor() {
   EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_model_set_tensor(model, 0, on_device.get(), 128),
                "data: expected host memory, got device memory");
   // A session needs all weights; biases may be missing.
-  const gf_session_options options = {sizeof options, 2, 2, 1, 0};
+  const gf_session_options options = {sizeof options, 2, 2, 1, 0, 0};
   gf_session* session = untouched<gf_session>();
   CHECK_EQ(gf_model_set_tensor(model, 0, data.data(), 128), GF_OK);
   EXPECT_ERROR(GF_INVALID_STATE, gf_session_create(model, &options, &session), "tensor 1");
@@ -98,20 +98,22 @@ void check_session_options() {
     gf_session_options options;
     std::string part;
   } cases[] = {
-      {{sizeof(gf_session_options), 0, 2, 1, 0}, "max_steps: expected 1 .. 2147483647, got 0"},
-      {{sizeof(gf_session_options), -1, 2, 1, 0}, "max_steps: expected 1 .. 2147483647, got -1"},
-      {{sizeof(gf_session_options), 2, 0, 1, 0}, "max_batch: expected 1 .. 2147483647, got 0"},
-      {{sizeof(gf_session_options), 2, INT32_MIN, 1, 0}, "max_batch: expected 1 .. 2147483647"},
-      {{sizeof(gf_session_options), 2, 2, 1, -1}, "tier: expected 0 .. 4, got -1"},
-      {{sizeof(gf_session_options), 2, 2, 1, 5}, "tier: expected 0 .. 4, got 5"},
+      {{sizeof(gf_session_options), 0, 2, 1, 0, 0}, "max_steps: expected 1 .. 2147483647, got 0"},
+      {{sizeof(gf_session_options), -1, 2, 1, 0, 0}, "max_steps: expected 1 .. 2147483647, got -1"},
+      {{sizeof(gf_session_options), 2, 0, 1, 0, 0}, "max_batch: expected 1 .. 2147483647, got 0"},
+      {{sizeof(gf_session_options), 2, INT32_MIN, 1, 0, 0}, "max_batch: expected 1 .. 2147483647"},
+      {{sizeof(gf_session_options), 2, 2, 1, -1, 0}, "tier: expected 0 .. 4, got -1"},
+      {{sizeof(gf_session_options), 2, 2, 1, 5, 0}, "tier: expected 0 .. 4, got 5"},
+      {{sizeof(gf_session_options), 2, 2, 1, 0, -1}, "products: expected 0 .. 1, got -1"},
+      {{sizeof(gf_session_options), 2, 2, 1, 0, 2}, "products: expected 0 .. 1, got 2"},
   };
   for (const auto& one : cases) {
     EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_session_create(network.model, &one.options, &session),
                  one.part);
   }
-  const gf_session_options huge = {sizeof huge, INT32_MAX, INT32_MAX, 1, 0};
+  const gf_session_options huge = {sizeof huge, INT32_MAX, INT32_MAX, 1, 0, 0};
   EXPECT_ERROR(GF_OUT_OF_MEMORY, gf_session_create(network.model, &huge, &session), "session");
-  const gf_session_options large = {sizeof large, 1 << 20, 1 << 18, 1, 0};
+  const gf_session_options large = {sizeof large, 1 << 20, 1 << 18, 1, 0, 0};
   EXPECT_ERROR(GF_OUT_OF_MEMORY, gf_session_create(network.model, &large, &session),
                "bytes of device memory could not be had", "are free");
   CHECK(session == untouched<gf_session>());
@@ -121,7 +123,7 @@ void check_tier(const gf_spec& spec, int precision, int tier, const std::string&
   const gf_model_options model_options = cuda_options(precision);
   gf_model* model = nullptr;
   CHECK_EQ(gf_model_create(&spec, &model_options, &model), GF_OK);
-  const gf_session_options options = {sizeof options, 2, 2, 1, tier};
+  const gf_session_options options = {sizeof options, 2, 2, 1, tier, 0};
   gf_session* session = untouched<gf_session>();
   expect_error(gf_session_create(model, &options, &session), GF_INVALID_ARGUMENT,
                "gf_session_create", __FILE__, line,
@@ -547,7 +549,7 @@ void check_lost_device(int completion) {
       expect_lost(gf_model_create(&spec, &kOptions, &model), "gf_model_create");
       CHECK(model == untouched<gf_model>());
       gf_session* session = untouched<gf_session>();
-      const gf_session_options options = {sizeof options, 2, 2, 1, 0};
+      const gf_session_options options = {sizeof options, 2, 2, 1, 0, 0};
       expect_lost(gf_session_create(network.model, &options, &session), "gf_session_create");
       CHECK(session == untouched<gf_session>());
       void* memory = nullptr;
@@ -620,7 +622,7 @@ void check_allocations(int cell, int tier) {
       });
       ++index;
     }
-    const gf_session_options options = {sizeof options, 5, 3, 1, tier};
+    const gf_session_options options = {sizeof options, 5, 3, 1, tier, 0};
     gf_session* session = nullptr;
     check_every_allocation("gf_session_create", 15,
                            [&] { return gf_session_create(model, &options, &session); });

@@ -108,7 +108,7 @@ bool has_precision(const Precision& precision) {
 
 bool fits(const Shape& shape, const Precision& precision, const Tier& tier) {
   const Network network(shape.spec, 1, options_of(precision));
-  const gf_session_options options = {sizeof options, 1, 1, 1, tier.id};
+  const gf_session_options options = {sizeof options, 1, 1, 1, tier.id, 0};
   gf_session* session = nullptr;
   const gf_status status = gf_session_create(network.model, &options, &session);
   gf_session_destroy(session);

@@ -320,7 +320,7 @@ inline gf_model_options cuda_options(int precision) {
 
 // Whether a session of this tier exists for the network; the sentence is left in gf_last_error.
 inline bool tier_fits(const Network& network, int tier, int max_batch = 1) {
-  const gf_session_options options = {sizeof options, 1, max_batch, 1, tier};
+  const gf_session_options options = {sizeof options, 1, max_batch, 1, tier, 0};
   gf_session* session = nullptr;
   if (gf_session_create(network.model, &options, &session) != GF_OK) return false;
   gf_session_destroy(session);

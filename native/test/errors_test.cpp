@@ -201,7 +201,7 @@ void check_set_tensor() {
                  "tensor 0: expected 32 x 4 = 128 values, got " + std::to_string(count));
   }
   // A session needs all weights; biases may be missing.
-  gf_session_options options = {sizeof options, 2, 2, 1, 0};
+  gf_session_options options = {sizeof options, 2, 2, 1, 0, 0};
   gf_session* session = untouched<gf_session>();
   CHECK_EQ(gf_model_set_tensor(model, 0, data.data(), 128), GF_OK);
   EXPECT_ERROR(GF_INVALID_STATE, gf_session_create(model, &options, &session), "tensor 1");
@@ -225,7 +225,7 @@ void check_set_tensor() {
 void check_session_options() {
   const Network network(make_spec(GF_LSTM, 4, 8), 1);
   gf_session* session = untouched<gf_session>();
-  gf_session_options good = {sizeof good, 2, 2, 1, 0};
+  gf_session_options good = {sizeof good, 2, 2, 1, 0, 0};
   EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_session_create(nullptr, &good, &session), "model", "null");
   EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_session_create(network.model, nullptr, &session), "options",
                "null");
@@ -235,15 +235,18 @@ void check_session_options() {
     gf_session_options options;
     std::string part;
   } cases[] = {
-      {{0, 2, 2, 1, 0}, "options.struct_size: expected"},
-      {{1u << 20, 2, 2, 1, 0}, "options.struct_size: expected"},
-      {{sizeof good, 0, 2, 1, 0}, "max_steps: expected 1 .. 2147483647, got 0"},
-      {{sizeof good, -1, 2, 1, 0}, "max_steps: expected 1 .. 2147483647, got -1"},
-      {{sizeof good, 2, 0, 1, 0}, "max_batch: expected 1 .. 2147483647, got 0"},
-      {{sizeof good, 2, INT32_MIN, 1, 0}, "max_batch: expected 1 .. 2147483647, got -2147483648"},
-      {{sizeof good, 2, 2, -1, 0}, "threads: expected 0 .. 2147483647, got -1"},
-      {{sizeof good, 2, 2, 1, GF_TIER_SLICE}, "tier: expected GF_TIER_AUTO on the CPU"},
-      {{offsetof(gf_session_options, max_batch), 2, 2, 1, 0}, "max_batch: expected"},
+      {{0, 2, 2, 1, 0, 0}, "options.struct_size: expected"},
+      {{1u << 20, 2, 2, 1, 0, 0}, "options.struct_size: expected"},
+      {{sizeof good, 0, 2, 1, 0, 0}, "max_steps: expected 1 .. 2147483647, got 0"},
+      {{sizeof good, -1, 2, 1, 0, 0}, "max_steps: expected 1 .. 2147483647, got -1"},
+      {{sizeof good, 2, 0, 1, 0, 0}, "max_batch: expected 1 .. 2147483647, got 0"},
+      {{sizeof good, 2, INT32_MIN, 1, 0, 0},
+       "max_batch: expected 1 .. 2147483647, got -2147483648"},
+      {{sizeof good, 2, 2, -1, 0, 0}, "threads: expected 0 .. 2147483647, got -1"},
+      {{sizeof good, 2, 2, 1, GF_TIER_SLICE, 0}, "tier: expected GF_TIER_AUTO on the CPU"},
+      {{sizeof good, 2, 2, 1, 0, GF_PRODUCTS_CUBLASLT},
+       "products: expected GF_PRODUCTS_OWN on the CPU"},
+      {{offsetof(gf_session_options, max_batch), 2, 2, 1, 0, 0}, "max_batch: expected"},
   };
   for (const auto& one : cases) {
     EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_session_create(network.model, &one.options, &session),
@@ -265,7 +268,7 @@ void check_session_memory() {
   spec.vocabulary = 5;
   const Network first(spec, 1), second(spec, 2);
   gf_session* session = untouched<gf_session>();
-  const gf_session_options huge = {sizeof huge, INT32_MAX, INT32_MAX, 1, 0};
+  const gf_session_options huge = {sizeof huge, INT32_MAX, INT32_MAX, 1, 0, 0};
   EXPECT_ERROR(GF_OUT_OF_MEMORY, gf_session_create(first.model, &huge, &session), "session state",
                "more than an address space");
   CHECK(session == untouched<gf_session>());
@@ -309,7 +312,7 @@ void check_texts() {
   CHECK_EQ(std::string(text, 10), std::string("backend=\0x", 10));
   CHECK_EQ(gf_backend_describe(GF_BACKEND_CPU, text, 1), GF_OK);
   CHECK_EQ(std::string(text, 2), std::string("\0a", 2));
-  CHECK_EQ(gf_version(), 1001);
+  CHECK_EQ(gf_version(), 1002);
 }
 
 // ---- Forward ----------------------------------------------------------------------------------
@@ -336,7 +339,7 @@ void check_backend_load() {
   EXPECT_ERROR(GF_BACKEND_UNAVAILABLE, gf_backend_load(GATEFUSE_LIBRARY),
                "expected it to export gatefuse_backend_table");
   EXPECT_ERROR(GF_BACKEND_UNAVAILABLE, gf_backend_load(FAKE_OTHER_VERSION),
-               "expected table version 2 of backend 2, got 77 of 2");
+               "expected table version 3 of backend 2, got 77 of 2");
   EXPECT_ERROR(GF_BACKEND_UNAVAILABLE, gf_backend_load(FAKE_UNAVAILABLE), "fake: no device");
   char text[256] = "";
   CHECK_EQ(gf_backend_describe(GF_BACKEND_CUDA, text, sizeof text), GF_OK);

@@ -132,12 +132,20 @@ class Network {
   gf_model* model = nullptr;
 };
 
+// GATEFUSE_TEST_PRODUCTS=cublaslt (environment) has the sessions of a test multiply with that.
+inline int32_t tested_products() {
+  const char* text = std::getenv("GATEFUSE_TEST_PRODUCTS");
+  return text != nullptr && text == std::string("cublaslt") ? GF_PRODUCTS_CUBLASLT
+                                                            : GF_PRODUCTS_OWN;
+}
+
 class Runner {
  public:
   Runner(const Network& network, int max_steps, int max_batch, int threads = 1,
          int tier = GF_TIER_AUTO)
       : spec(network.spec) {
-    const gf_session_options options = {sizeof options, max_steps, max_batch, threads, tier};
+    const gf_session_options options = {sizeof options, max_steps, max_batch,
+                                        threads,        tier,      tested_products()};
     CHECK_EQ(gf_session_create(network.model, &options, &session), GF_OK);
   }
   Runner(const Runner&) = delete;

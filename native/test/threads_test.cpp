@@ -43,7 +43,7 @@ bool run(gf_session* session, const gf_spec& spec, const Call& call, const Resul
 // A session for the length of a scope, in any thread.
 using Handle = std::unique_ptr<gf_session, decltype(&gf_session_destroy)>;
 Handle make_session(gf_model* model) {
-  const gf_session_options options = {sizeof options, kSteps, kBatch, 3, 0};
+  const gf_session_options options = {sizeof options, kSteps, kBatch, 3, 0, 0};
   gf_session* session = nullptr;
   gf_session_create(model, &options, &session);
   return {session, gf_session_destroy};

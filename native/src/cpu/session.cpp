@@ -28,6 +28,9 @@ Session::Session(Model& model, const gf_session_options& options)
   in_range("max_batch", options.max_batch, 1, INT32_MAX);
   in_range("threads", options.threads, 0, INT32_MAX);
   if (options.tier != GF_TIER_AUTO) wrong("tier", "GF_TIER_AUTO on the CPU", "another");
+  if (options.products != GF_PRODUCTS_OWN) {
+    wrong("products", "GF_PRODUCTS_OWN on the CPU", "another");
+  }
   max_steps_ = options.max_steps;
   max_batch_ = options.max_batch;
   asked_threads_ = options.threads;

@@ -13,6 +13,17 @@ void multiply(int precision, const Product& product, cudaStream_t stream) {
   });
 }
 
+void gather(int precision, const Rows& rows, const Matrix& matrix, void* operands,
+            cudaStream_t stream) {
+  constexpr int kThreads = 256;
+  const dim3 grid(blocks_for(rows.count, kThreads / 32));
+  with_precision(precision, [&](auto p) {
+    using P = decltype(p);
+    launch("operands", gather_kernel<P>, grid, dim3(kThreads), stream, rows, matrix.k,
+           matrix.stride, static_cast<typename P::Storage*>(operands));
+  });
+}
+
 void pack(int precision, const float* from, const Matrix& to, const Placement& at,
           cudaStream_t stream) {
   constexpr int kThreads = 256;

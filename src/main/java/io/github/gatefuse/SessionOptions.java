@@ -14,8 +14,11 @@ import java.util.Objects;
  * @param threads the most threads that a call uses, the caller's included; 0 for as many as the
  *     process may use
  * @param tier how the CUDA backend runs; other backends have {@link Tier#AUTO} only
+ * @param vendorProducts whether the CUDA backend multiplies with NVIDIA's cuBLASLt; false for other
+ *     backends
  */
-public record SessionOptions(int maxSteps, int maxBatch, int threads, Tier tier) {
+public record SessionOptions(
+    int maxSteps, int maxBatch, int threads, Tier tier, boolean vendorProducts) {
   /**
    * Checks every component.
    *
@@ -23,6 +26,7 @@ public record SessionOptions(int maxSteps, int maxBatch, int threads, Tier tier)
    * @param maxBatch at least 1; the product with maxSteps at most 2^31-1
    * @param threads at least 0
    * @param tier not null
+   * @param vendorProducts either
    * @throws IllegalArgumentException naming the component, what was expected and what came
    */
   public SessionOptions {
@@ -56,7 +60,7 @@ public record SessionOptions(int maxSteps, int maxBatch, int threads, Tier tier)
    * @return the options
    */
   public static SessionOptions of(int maxSteps, int maxBatch) {
-    return new SessionOptions(maxSteps, maxBatch, 0, Tier.AUTO);
+    return new SessionOptions(maxSteps, maxBatch, 0, Tier.AUTO, false);
   }
 
   /**
@@ -67,7 +71,7 @@ public record SessionOptions(int maxSteps, int maxBatch, int threads, Tier tier)
    * @return new options
    */
   public SessionOptions withThreads(int value) {
-    return new SessionOptions(maxSteps, maxBatch, value, tier);
+    return new SessionOptions(maxSteps, maxBatch, value, tier, vendorProducts);
   }
 
   /**
@@ -78,6 +82,25 @@ public record SessionOptions(int maxSteps, int maxBatch, int threads, Tier tier)
    * @return new options
    */
   public SessionOptions withTier(Tier value) {
-    return new SessionOptions(maxSteps, maxBatch, threads, value);
+    return new SessionOptions(maxSteps, maxBatch, threads, value, vendorProducts);
+  }
+
+  /**
+   * The same with products by NVIDIA's cuBLASLt, or without. It multiplies the inputs of all steps
+   * and what the head takes in; the products within a step stay this library's. The library,
+   * libcublasLt.so.13 or .12, is searched for when a session asks for it: where the dynamic linker
+   * looks, or at the path in the environment variable {@code GATEFUSE_CUBLASLT}.
+   *
+   * <p>It sums in orders of its own. So two promises about bits do not hold with it: that a
+   * sequence gives the same whatever else is in its batch, and that it does when it is cut. {@link
+   * Session#path()} says so.
+   *
+   * @param value whether; where it is true and the library is missing, {@link
+   *     Rnn#session(SessionOptions)} throws a {@link GatefuseException} that says what was looked
+   *     for
+   * @return new options
+   */
+  public SessionOptions withVendorProducts(boolean value) {
+    return new SessionOptions(maxSteps, maxBatch, threads, tier, value);
   }
 }

@@ -124,6 +124,11 @@ final class NativeModel implements BackendModel {
   }
 
   @Override
+  public boolean hasVendorProducts() {
+    return backend == Backend.CUDA;
+  }
+
+  @Override
   public boolean hasStreams() {
     return backend == Backend.CUDA;
   }
@@ -136,6 +141,10 @@ final class NativeModel implements BackendModel {
     struct.max_batch(options.maxBatch());
     struct.threads(options.threads());
     struct.tier(number(options.tier()));
+    struct.products(
+        options.vendorProducts()
+            ? GatefuseNative.GF_PRODUCTS_CUBLASLT
+            : GatefuseNative.GF_PRODUCTS_OWN);
     gf_session session = new gf_session();
     Native.check(GatefuseNative.gf_session_create(handle, struct, session));
     return new NativeSession(spec, session, hasStreams());
