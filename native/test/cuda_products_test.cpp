@@ -17,7 +17,7 @@ namespace {
 constexpr const char* kVariable = "GATEFUSE_CUBLASLT";
 
 gf_session_options vendor_options(int max_steps = 4, int max_batch = 5, int tier = GF_TIER_AUTO) {
-  return {sizeof(gf_session_options), max_steps, max_batch, 1, tier, GF_PRODUCTS_CUBLASLT};
+  return session_options(max_steps, max_batch, 1, tier, GF_BACKWARD_NONE, GF_PRODUCTS_CUBLASLT);
 }
 
 gf_spec language_spec(int cell = GF_LSTM_REFINE) {
