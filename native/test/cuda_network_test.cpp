@@ -58,7 +58,7 @@ constexpr Tier kTiers[] = {{GF_TIER_ALTERNATING, "alternating"},
 
 bool has_cell(const Tier& tier, int cell) {
   if (tier.id == GF_TIER_ALTERNATING) return true;
-  return cell < GF_GRU_RESET_BEFORE && (tier.id == GF_TIER_SLICE || !has_scans(cell));
+  return cell < GF_GRU_RESET_BEFORE && (tier.id != GF_TIER_GRID || !has_scans(cell));
 }
 
 // ---- Shapes -------------------------------------------------------------------------------------
@@ -158,7 +158,7 @@ std::vector<Shape> chosen_shapes(int cell, const Tier& tier) {
                                                        : 128),
                     3, 9, true, true, false});
   const bool wide = tier.id == GF_TIER_CLUSTER || tier.id == GF_TIER_GRID;
-  if (wide && cell == GF_LSTM_REFINE) {
+  if (wide && (cell == GF_LSTM_REFINE || cell == GF_LSTM_CUMAX)) {
     shapes.push_back({make_spec(cell, 3, 520), 2, 3, false, true, false});
     shapes.push_back({make_spec(cell, 3, 768), 2, 3, true, true, false});
   }
