@@ -2,7 +2,8 @@
 //
 // gf_forward of all cells on the CUDA backend, by tier and precision, in many shapes, against a
 // plain reading of the specification that rounds where the backend does. The backend is the
-// emulated one, or the library that GATEFUSE_CUDA_LIBRARY (environment) names.
+// emulated one, or the library that GATEFUSE_CUDA_LIBRARY (environment) names. Arguments, if any:
+// the tier and the precision to test.
 #include <algorithm>
 #include <string>
 
@@ -200,9 +201,13 @@ int main(int argc, char** argv) {
     return 1;
   }
   const std::string only = argc > 1 ? argv[1] : "";
+  const std::string only_precision = argc > 2 ? argv[2] : "";
   for (const Tier& tier : kTiers) {
     if (!only.empty() && only != tier.name) continue;
-    for (const Precision& precision : kPrecisions) run_tier(tier, precision);
+    for (const Precision& precision : kPrecisions) {
+      if (!only_precision.empty() && only_precision != precision.name) continue;
+      run_tier(tier, precision);
+    }
   }
   return result();
 }
