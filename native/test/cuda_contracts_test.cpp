@@ -18,6 +18,7 @@ namespace {
 constexpr int kSteps = 6;
 constexpr int kBatch = 11;                   // two slices, the second with room
 constexpr int kWide = kSanitized ? 20 : 40;  // rows of a session for more than is called
+constexpr uint64_t kSeed = 7;                // of a subject's weights
 
 // A network with a session that just fits the calls, and a wider one of the same tier.
 struct Subject {
@@ -25,12 +26,13 @@ struct Subject {
       : name(std::string(tier_name(tier)) + " " + precision_name(precision) + " " +
              kCellNames[spec.cell]),
         tier(tier),
-        network(spec, 7, cuda_options(precision)),
+        precision(precision),
+        network(spec, kSeed, cuda_options(precision)),
         tight(network, kSteps, kBatch, 1, tier),
         wide(network, kSteps + 3, kWide, 1, tier) {}
 
   std::string name;
-  int tier;
+  int tier, precision;
   Network network;
   Runner tight, wide;
 
@@ -62,17 +64,26 @@ void check_again(const Subject& subject, const Call& call, const Result& result)
   emulation::set_seed(seed_before);
 }
 
+// The emulated device with fewer multiprocessors. A model keeps what it read of the device where it
+// was made, so it has to be made there.
+class OtherDevice {
+ public:
+  explicit OtherDevice(int multiprocessors) { emulation::set_multiprocessors(multiprocessors); }
+  OtherDevice(const OtherDevice&) = delete;
+  OtherDevice& operator=(const OtherDevice&) = delete;
+  ~OtherDevice() { emulation::set_multiprocessors(0); }
+};
+
 // Fewer multiprocessors make other shapes, and slices of a launch that follow one another.
 void check_other_device(const Subject& subject, const Call& call, const Result& result) {
   if (!is_emulated()) return;
   for (const int multiprocessors : {1, 3, 16}) {
     if (kSanitized && multiprocessors != 3) continue;
-    emulation::set_multiprocessors(multiprocessors);
-    if (tier_fits(subject.network, subject.tier, kWide)) {
-      const Runner small(subject.network, kSteps, kWide, 1, subject.tier);
-      EXPECT(same_bits(forward(small, call), result), subject);
-    }
-    emulation::set_multiprocessors(0);
+    const OtherDevice device(multiprocessors);
+    const Network network(subject.spec(), kSeed, cuda_options(subject.precision));
+    if (!tier_fits(network, subject.tier, kWide)) continue;
+    const Runner small(network, kSteps, kWide, 1, subject.tier);
+    EXPECT(same_bits(forward(small, call), result), subject);
   }
 }
 
@@ -352,6 +363,12 @@ void check_many_rows(int tier) {
     report(same_bits(forward(runner, part), cut_result(spec, result, call, rows, 0, call.steps)),
            __FILE__, __LINE__, std::string("many rows, ") + tier_name(tier));
   }
+  if (!is_emulated()) return;
+  // On the smallest device a launch of tier G takes some of the slices, and the next ones follow.
+  const OtherDevice device(1);
+  const Network same(spec, 3, cuda_options(GF_BFLOAT16));
+  report(same_bits(forward(Runner(same, 3, kRows, 1, tier), call), result), __FILE__, __LINE__,
+         std::string("many rows on the smallest device, ") + tier_name(tier));
 }
 
 // The cells in turn, so that each tier meets many of those that it has.

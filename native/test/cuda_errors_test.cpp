@@ -143,7 +143,9 @@ void check_tiers() {
              "the weights of H = 1024 in bfloat16 do not fit one multiprocessor");
   CHECK_TIER(make_spec(GF_GRU_RESET_BEFORE, 4, 8), GF_FLOAT32, GF_TIER_GRID,
              "a cell that resets before its product needs a second product in each step");
-  CHECK_TIER(make_spec(GF_ONLSTM, 4, 8), GF_FLOAT32, GF_TIER_CLUSTER,
+  CHECK_TIER(make_spec(GF_LSTM_CUMAX, 4, 512), GF_FLOAT32, GF_TIER_SLICE,
+             "the weights and scans of H = 512 in float32 do not fit one multiprocessor");
+  CHECK_TIER(make_spec(GF_ONLSTM, 4, 8), GF_FLOAT32, GF_TIER_GRID,
              "a cell with cumulative softmax gates needs a scan over all units in each step");
   if (!is_emulated()) return;
   emulation::set_device("sm_80");
@@ -160,6 +162,8 @@ void check_tiers() {
              "the weights of H = 640 in float32 do not fit the device");
   CHECK_TIER(make_spec(GF_LSTM, 4, 640), GF_FLOAT32, GF_TIER_CLUSTER,
              "the weights of H = 640 in float32 do not fit a cluster of 16 multiprocessors");
+  CHECK_TIER(make_spec(GF_ONLSTM, 4, 640), GF_BFLOAT16, GF_TIER_CLUSTER,
+             "the weights and scans of H = 640 in bfloat16 do not fit a cluster of 16");
   emulation::set_multiprocessors(1);
   const Network network(make_spec(GF_LSTM, 4, 200), 1, kOptions);
   const std::string path = path_of(Runner(network, 2, 2));
@@ -468,10 +472,10 @@ void check_failure_half_way() {
 
 // A session without patience: now and then blocks wait in vain for one another. That ends the call
 // with a sentence, and the next one is as good as ever.
-void check_waits_in_vain(int tier) {
+void check_waits_in_vain(int cell, int tier) {
   // Blocks that have given up go on in no order: ThreadSanitizer says so.
   if (!is_emulated() || kThreadSanitizer) return;
-  const gf_spec spec = make_spec(GF_LSTM, 4, 33);
+  const gf_spec spec = make_spec(cell, 4, 33);
   const Network network(spec, 1, kOptions);
   const Call call = random_call(spec, 5, 11, true, true, 2);
   const Result expected = forward(Runner(network, 5, 11, 1, tier), call);
@@ -667,7 +671,9 @@ int main() {
   check_told_later();
   check_streams();
   check_failure_half_way();
-  for (const int tier : {GF_TIER_CLUSTER, GF_TIER_GRID}) check_waits_in_vain(tier);
+  check_waits_in_vain(GF_LSTM, GF_TIER_CLUSTER);
+  check_waits_in_vain(GF_LSTM_CUMAX, GF_TIER_CLUSTER);
+  check_waits_in_vain(GF_LSTM, GF_TIER_GRID);
   for (const int completion : {GF_ON_RETURN, GF_ON_STREAM}) check_lost_device(completion);
   check_allocations(GF_LSTM, GF_TIER_GRID);
   check_allocations(GF_ONLSTM, GF_TIER_ALTERNATING);

@@ -2,7 +2,8 @@
 //
 // gf_forward of all cells on the CUDA backend, by tier and precision, in many shapes, against a
 // plain reading of the specification that rounds where the backend does. The backend is the
-// emulated one, or the library that GATEFUSE_CUDA_LIBRARY (environment) names.
+// emulated one, or the library that GATEFUSE_CUDA_LIBRARY (environment) names. Arguments, if any:
+// the tier and the precision to test.
 #include <algorithm>
 #include <string>
 
@@ -58,7 +59,7 @@ constexpr Tier kTiers[] = {{GF_TIER_ALTERNATING, "alternating"},
 
 bool has_cell(const Tier& tier, int cell) {
   if (tier.id == GF_TIER_ALTERNATING) return true;
-  return cell < GF_GRU_RESET_BEFORE && (tier.id == GF_TIER_SLICE || !has_scans(cell));
+  return cell < GF_GRU_RESET_BEFORE && (tier.id != GF_TIER_GRID || !has_scans(cell));
 }
 
 // ---- Shapes -------------------------------------------------------------------------------------
@@ -172,7 +173,7 @@ std::vector<Shape> chosen_shapes(int cell, const Tier& tier) {
                                                        : 128),
                     3, 9, true, true, false});
   const bool wide = tier.id == GF_TIER_CLUSTER || tier.id == GF_TIER_GRID;
-  if (wide && cell == GF_LSTM_REFINE) {
+  if (wide && (cell == GF_LSTM_REFINE || cell == GF_LSTM_CUMAX)) {
     shapes.push_back({make_spec(cell, 3, 520), 2, 3, false, true, false});
     shapes.push_back({make_spec(cell, 3, 768), 2, 3, true, true, false});
   }
@@ -214,9 +215,11 @@ int main(int argc, char** argv) {
     return 1;
   }
   const std::string only = argc > 1 ? argv[1] : "";
+  const std::string only_precision = argc > 2 ? argv[2] : "";
   for (const Tier& tier : kTiers) {
     if (!only.empty() && only != tier.name) continue;
     for (const Precision& precision : kPrecisions) {
+      if (!only_precision.empty() && only_precision != precision.name) continue;
       if (has_precision(precision)) run_tier(tier, precision);
     }
   }

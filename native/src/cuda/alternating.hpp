@@ -18,7 +18,7 @@ struct StepArguments {
   int32_t chunk;
   const float* x;  // [rows, x_stride] projections of the input
   int64_t x_stride;
-  const float* recurrent;  // [rows, recurrent_stride] products with h
+  float* recurrent;  // [rows, recurrent_stride] products with h; a scan uses its slots up
   int64_t recurrent_stride;
   const float* candidate;  // [rows, H] products with reset * h; null unless the cell resets before
   float* reset;            // [rows, H] reset * h

@@ -11,6 +11,9 @@
 //
 // The tile has two buffers, by turns: step i reads buffer i % 2, and what it computes goes into the
 // other one. That two are enough is argued at each exchange.
+//
+// A cell with scans exchanges more in the middle of a step: all pre-activations of a scan's slots,
+// see SlotsOf.
 #pragma once
 
 #include <cstdint>
@@ -53,6 +56,30 @@ struct Tiles {
 template <class P, Exchange kExchange>
 class ExchangeOf;
 
+// A wait for other blocks that ends. Who has waited in vain goes on and waits no more: the kernel
+// ends, and its results are refused.
+class Patience {
+ public:
+  GF_DEVICE explicit Patience(const PersistentArguments& a) : a_(a) {}
+
+  // Until done(), in step i.
+  template <class Done>
+  GF_DEVICE void wait(int32_t i, Done done) {
+    if (done() || lost_) return;
+    const uint64_t begun = ptx::global_nanoseconds();
+    while (!done()) {
+      if (ptx::global_nanoseconds() - begun < a_.patience) continue;
+      lost_ = true;
+      ptx::red_min(a_.timed_out, static_cast<unsigned long long>(i));
+      return;
+    }
+  }
+
+ private:
+  const PersistentArguments& a_;
+  bool lost_ = false;
+};
+
 // ---- Tier S: one block --------------------------------------------------------------------------
 
 // Through shared memory. Two buffers are enough: a buffer is written after the barrier behind the
@@ -93,9 +120,57 @@ class ExchangeOf<P, Exchange::kBlock> {
 
 // ---- Tier C: a cluster of blocks ----------------------------------------------------------------
 
-// Every block writes its part of h into the shared memory of all blocks of its cluster, itself
-// included, by st.async, which counts the bytes on the receiver's mbarrier of that buffer. There is
-// no cluster-wide barrier on the way.
+// Sends a warp's values into the shared memory of all blocks of its cluster, its own included, by
+// st.async, which counts the bytes on the receiver's mbarrier.
+template <class T>
+class ClusterSender {
+ public:
+  static constexpr int kGroupSize = kSliceRows * kGroupUnits;
+
+  GF_DEVICE ClusterSender(ptx::SharedMemory& shared, const PersistentShape& shape)
+      : blocks_(shape.blocks), outgoing_(shared.take<T>(shape.groups * kGroupSize)) {}
+
+  // All lanes of a warp: lane 4 g + t has the values of unit g for rows 2 t and 2 t + 1. `to` is
+  // where row 0 of the warp's group begins in this block's memory, and `filled` its mbarrier: both
+  // lie at the same places in the others'.
+  GF_DEVICE void send(const T (&values)[2], const T* to, int32_t stride, const uint64_t* filled) {
+    const int lane = static_cast<int>(threadIdx.x) % 32;
+    T* outgoing = outgoing_ + static_cast<int>(threadIdx.x) / 32 * kGroupSize;
+#pragma unroll
+    for (int j = 0; j < 2; ++j) {
+      outgoing[(2 * (lane % 4) + j) * kGroupUnits + lane / 4] = values[j];
+    }
+    __syncwarp(0xffffffffu);
+    send_piece(lane, outgoing, to, stride, filled);
+    // The next values go into `outgoing` after all lanes have read it; shuffles and matrix
+    // instructions do not order memory.
+    __syncwarp(0xffffffffu);
+  }
+
+ private:
+  static constexpr int kPiece = 16 / sizeof(T);            // values of a message
+  static constexpr int kPieces = kGroupSize / kPiece;      // of a group
+  static constexpr int kRowPieces = kGroupUnits / kPiece;  // of a row
+  static constexpr int kSenders = 32 / kPieces;            // lanes that send the same piece
+
+  // Each lane takes one piece of 16 bytes to every kSenders-th block.
+  GF_DEVICE void send_piece(int lane, const T* outgoing, const T* to, int32_t stride,
+                            const uint64_t* filled) const {
+    const int piece = lane % kPieces;
+    const uint32_t* words = reinterpret_cast<const uint32_t*>(outgoing + piece * kPiece);
+    const uint32_t value[4] = {words[0], words[1], words[2], words[3]};
+    to += piece / kRowPieces * stride + piece % kRowPieces * kPiece;
+    for (int block = lane / kPieces; block < blocks_; block += kSenders) {
+      ptx::st_async_v4(ptx::remote_address(to, static_cast<unsigned>(block)), value,
+                       ptx::remote_address(filled, static_cast<unsigned>(block)));
+    }
+  }
+
+  int32_t blocks_;
+  T* outgoing_;  // [groups][kSliceRows][kGroupUnits]
+};
+
+// Every block sends its part of h to all blocks. There is no cluster-wide barrier on the way.
 //
 // Two buffers are enough. A block P sends h of step i only after its wait of step i: after all
 // parts of h of step i-1 have landed in P, those of any block Q among them. A warp of Q that sends
@@ -115,9 +190,13 @@ class ExchangeOf<P, Exchange::kCluster> {
 
   GF_DEVICE ExchangeOf(const PersistentArguments& a, ptx::SharedMemory& shared, int32_t slice,
                        int32_t rank)
-      : a_(a), slice_(slice), rank_(rank), tiles_(shared, a.shape) {
+      : a_(a),
+        slice_(slice),
+        rank_(rank),
+        tiles_(shared, a.shape),
+        sender_(shared, a.shape),
+        patience_(a) {
     filled_ = shared.take<uint64_t>(2);
-    outgoing_ = shared.take<Storage>(a.shape.groups * kGroupSize);
   }
 
   static GF_DEVICE int32_t rank(const PersistentShape&) {
@@ -134,82 +213,46 @@ class ExchangeOf<P, Exchange::kCluster> {
     everybody();  // runs, and has its mbarriers and its first tile
   }
 
+  // Buffer i % 2 is filled for the k-th time (from 0) for step 2 k + 1 or 2 k + 2.
   GF_DEVICE const Storage* await(int32_t i) {
-    if (i > 0) wait_for(i);
+    if (i > 0) {
+      const unsigned parity = static_cast<unsigned>((i - 1) / 2) % 2;
+      patience_.wait(i, [&] { return ptx::mbarrier_try_wait(filled_ + i % 2, parity); });
+    }
     return tiles_.buffer(i);
   }
 
   GF_DEVICE void publish(int32_t i, bool mine, const float (&h)[2]) {
-    const int next = (i + 1) % 2;
-    if (threadIdx.x == 0) ptx::mbarrier_arrive_expect_tx(filled_ + next, bytes_of_a_step());
+    uint64_t* filled = filled_ + (i + 1) % 2;
+    if (threadIdx.x == 0) ptx::mbarrier_arrive_expect_tx(filled, bytes_of_a_step());
     if (!mine) return;
-    const int lane = static_cast<int>(threadIdx.x) % 32;
     const int group = static_cast<int>(threadIdx.x) / 32;
-    Storage* outgoing = outgoing_ + group * kGroupSize;
-#pragma unroll
-    for (int j = 0; j < 2; ++j) {
-      outgoing[(2 * (lane % 4) + j) * kGroupUnits + lane / 4] = P::of(h[j]);
-    }
-    __syncwarp(0xffffffffu);
-    send(next, group, lane, outgoing);
-    // The next step's values go into `outgoing` after all lanes have read it; shuffles and matrix
-    // instructions do not order memory.
-    __syncwarp(0xffffffffu);
+    const Storage values[2] = {P::of(h[0]), P::of(h[1])};
+    sender_.send(values, tiles_.buffer(i + 1) + (rank_ * a_.shape.groups + group) * kGroupUnits,
+                 tiles_.stride, filled);
   }
 
   // A block that has ended must not be sent to.
   GF_DEVICE void end() { everybody(); }
 
  private:
-  static constexpr int kGroupSize = kSliceRows * kGroupUnits;
-  static constexpr int kPiece = 16 / sizeof(Storage);      // operands of a message
-  static constexpr int kPieces = kGroupSize / kPiece;      // of a group
-  static constexpr int kRowPieces = kGroupUnits / kPiece;  // of a row
-  static constexpr int kSenders = 32 / kPieces;            // lanes that send the same piece
-
   static GF_DEVICE void everybody() {
     ptx::cluster_arrive();
     ptx::cluster_wait();
   }
 
   GF_DEVICE unsigned bytes_of_a_step() const {
-    return static_cast<unsigned>(a_.shape.blocks * a_.shape.groups * kGroupSize * sizeof(Storage));
-  }
-
-  // Each lane takes one piece of 16 bytes to every kSenders-th block.
-  GF_DEVICE void send(int buffer, int group, int lane, const Storage* outgoing) {
-    const int piece = lane % kPieces;
-    const int row = piece / kRowPieces;
-    const int unit = (rank_ * a_.shape.groups + group) * kGroupUnits + piece % kRowPieces * kPiece;
-    const uint32_t* words = reinterpret_cast<const uint32_t*>(outgoing + piece * kPiece);
-    const uint32_t value[4] = {words[0], words[1], words[2], words[3]};
-    const Storage* to = tiles_.buffer(buffer) + row * tiles_.stride + unit;
-    for (int block = lane / kPieces; block < a_.shape.blocks; block += kSenders) {
-      ptx::st_async_v4(ptx::remote_address(to, static_cast<unsigned>(block)), value,
-                       ptx::remote_address(filled_ + buffer, static_cast<unsigned>(block)));
-    }
-  }
-
-  // Buffer i % 2 is filled for the k-th time (from 0) for step 2 k + 1 or 2 k + 2.
-  GF_DEVICE void wait_for(int32_t i) {
-    const unsigned parity = static_cast<unsigned>((i - 1) / 2) % 2;
-    if (ptx::mbarrier_try_wait(filled_ + i % 2, parity) || lost_) return;
-    const uint64_t begun = ptx::global_nanoseconds();
-    while (!ptx::mbarrier_try_wait(filled_ + i % 2, parity)) {
-      if (ptx::global_nanoseconds() - begun < a_.patience) continue;
-      lost_ = true;  // goes on without waiting: the kernel ends, and its results are refused
-      ptx::red_min(a_.timed_out, static_cast<unsigned long long>(i));
-      return;
-    }
+    return static_cast<unsigned>(a_.shape.blocks * a_.shape.groups *
+                                 ClusterSender<Storage>::kGroupSize * sizeof(Storage));
   }
 
   const PersistentArguments& a_;
   int32_t slice_;
   int32_t rank_;
   Tiles<P> tiles_;
-  uint64_t* filled_;   // [2]
-  Storage* outgoing_;  // [groups][kSliceRows][kGroupUnits]
-  bool lost_ = false;
+  ClusterSender<Storage> sender_;
+  Patience patience_;
+  uint64_t* filled_;  // [2]
 };
 
 // ---- Tier G: blocks anywhere on the device ------------------------------------------------------
@@ -228,7 +271,7 @@ class ExchangeOf<P, Exchange::kGrid> {
 
   GF_DEVICE ExchangeOf(const PersistentArguments& a, ptx::SharedMemory& shared, int32_t slice,
                        int32_t rank)
-      : a_(a), slice_(slice), rank_(rank), tiles_(shared, a.shape) {}
+      : a_(a), slice_(slice), rank_(rank), tiles_(shared, a.shape), patience_(a) {}
 
   static GF_DEVICE int32_t rank(const PersistentShape& shape) {
     return static_cast<int32_t>(blockIdx.x) % shape.blocks;
@@ -282,26 +325,114 @@ class ExchangeOf<P, Exchange::kGrid> {
 
   // All threads, until all blocks have begun and handed on the steps before i.
   GF_DEVICE void wait_for(int32_t i) {
-    if (threadIdx.x == 0) poll(static_cast<unsigned>(i + 1) * a_.shape.blocks, i);
-    __syncthreads();
-  }
-
-  GF_DEVICE void poll(unsigned count, int32_t i) {
-    if (lost_ || ptx::ld_acquire(a_.arrived + slice_) >= count) return;
-    const uint64_t begun = ptx::global_nanoseconds();
-    while (ptx::ld_acquire(a_.arrived + slice_) < count) {
-      if (ptx::global_nanoseconds() - begun < a_.patience) continue;
-      lost_ = true;  // goes on without waiting: the kernel ends, and its results are refused
-      ptx::red_min(a_.timed_out, static_cast<unsigned long long>(i));
-      return;
+    if (threadIdx.x == 0) {
+      const unsigned count = static_cast<unsigned>(i + 1) * a_.shape.blocks;
+      patience_.wait(i, [&] { return ptx::ld_acquire(a_.arrived + slice_) >= count; });
     }
+    __syncthreads();
   }
 
   const PersistentArguments& a_;
   int32_t slice_;
   int32_t rank_;
   Tiles<P> tiles_;
-  bool lost_ = false;
+  Patience patience_;
+};
+
+// ---- Slots of scans -----------------------------------------------------------------------------
+
+// How the pre-activations of a scan's slots, of which each warp has made some, get to all who run
+// the scan of a row. Each gives the kernel
+//
+//   begin()        before the begin() of the exchange of h; all threads
+//   publish(...)   hands on the slots of one scan that a warp has made; all lanes of a warp with a
+//                  group that has slots
+//   await(i)       until all slots of step i are there; all threads
+//   row(...)       the slots of one row, which the scan may overwrite
+//
+// Behind the scans of a step comes a barrier of the block, before its pointwise mathematics. Slots
+// have one buffer: that it is enough is argued at each. By the same argument one is enough for the
+// gates, which the warps of a block write in the scans and read behind that barrier, before they
+// hand on h.
+template <Exchange kExchange>
+class SlotsOf;
+
+// The slots [scans][kSliceRows][stride] of one step.
+class SlotTile {
+ public:
+  GF_DEVICE SlotTile(const PersistentArguments& a, ptx::SharedMemory& shared, int scans)
+      : stride(whole_groups(a.slots)), slots_(shared.take<float>(scans * kSliceRows * stride)) {}
+
+  GF_DEVICE float* row(int scan, int row) const {
+    return slots_ + (scan * kSliceRows + row) * stride;
+  }
+
+  const int32_t stride;
+
+ private:
+  float* slots_;
+};
+
+// Within a block. One buffer is enough: the exchange of h has a barrier of the block between the
+// scans of a step and the slots of the next.
+template <>
+class SlotsOf<Exchange::kBlock> {
+ public:
+  GF_DEVICE SlotsOf(const PersistentArguments& a, ptx::SharedMemory& shared, int scans)
+      : tile_(a, shared, scans) {}
+
+  GF_DEVICE void begin() const {}
+  GF_DEVICE void publish(int scan, int32_t first, const float (&values)[2]) const {
+    const int lane = static_cast<int>(threadIdx.x) % 32;
+#pragma unroll
+    for (int j = 0; j < 2; ++j) tile_.row(scan, 2 * (lane % 4) + j)[first + lane / 4] = values[j];
+  }
+  GF_DEVICE void await(int32_t) const { __syncthreads(); }
+  GF_DEVICE float* row(int scan, int row) const { return tile_.row(scan, row); }
+
+ private:
+  SlotTile tile_;
+};
+
+// Every block sends its slots to all blocks, and each runs all scans by itself: the same sums in
+// the same order, and a shorter way than that of gates which somebody else has made.
+//
+// One buffer is enough. A block P sends slots of step i only after its wait for h of that step:
+// after all parts of it have landed in P, those of any block Q among them. A warp of Q has sent its
+// part behind the barrier that follows the scans of step i-1. So when P sends, nobody in Q reads or
+// writes slots of step i-1 any more, and all threads of Q have seen their phase of the mbarrier
+// complete. Thread 0 expects the bytes of step i, after its own wait of step i-1: those that come
+// before are counted below zero, as those of h are.
+template <>
+class SlotsOf<Exchange::kCluster> {
+ public:
+  GF_DEVICE SlotsOf(const PersistentArguments& a, ptx::SharedMemory& shared, int scans)
+      : tile_(a, shared, scans), sender_(shared, a.shape), patience_(a) {
+    filled_ = shared.take<uint64_t>(1);
+    bytes_ = static_cast<unsigned>(scans * kSliceRows * tile_.stride * sizeof(float));
+  }
+
+  GF_DEVICE void begin() const {
+    if (threadIdx.x != 0) return;
+    ptx::mbarrier_init(filled_, 1);
+    ptx::fence_mbarrier_init();
+  }
+  GF_DEVICE void publish(int scan, int32_t first, const float (&values)[2]) {
+    sender_.send(values, tile_.row(scan, 0) + first, tile_.stride, filled_);
+  }
+  GF_DEVICE void await(int32_t i) {
+    if (threadIdx.x == 0) ptx::mbarrier_arrive_expect_tx(filled_, bytes_);
+    const unsigned parity = static_cast<unsigned>(i) % 2;
+    patience_.wait(i, [&] { return ptx::mbarrier_try_wait(filled_, parity); });
+  }
+  GF_DEVICE float* row(int scan, int row) const { return tile_.row(scan, row); }
+
+ private:
+  SlotTile tile_;
+  ClusterSender<float> sender_;
+  Patience patience_;
+  uint64_t* filled_;
+  unsigned bytes_;  // of a step
 };
 
 }  // namespace gatefuse::cuda

@@ -7,10 +7,11 @@
 // fragments of the matrix instruction such that a lane's results are the gates of one unit for two
 // rows of the batch: fragment j has block 2 j of the units in its rows 0 .. 7 and block 2 j + 1 in
 // rows 8 .. 15. So the pointwise mathematics needs no exchange of gates. Only h is exchanged, and
-// how is the one difference between the tiers: see exchange.cuh.
+// with scans their slots; how is the one difference between the tiers: see exchange.cuh.
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "cuda/exchange.cuh"
 #include "cuda/lane.cuh"
@@ -63,19 +64,20 @@ class PersistentLayer {
   GF_DEVICE explicit PersistentLayer(const PersistentArguments& arguments)
       : a_(arguments),
         role_(arguments, ExchangeOf<P, kExchange>::rank(arguments.shape)),
-        exchange_(arguments, shared_, role_.slice, role_.rank) {
+        exchange_(arguments, shared_, role_.slice, role_.rank),
+        slots_(arguments, shared_, kScans) {
     sums_ = shared_.template take<float>(one_task() ? 1 : a_.shape.tasks() * kTaskSums);
     weights_ = shared_.template take<Fragment>(
         a_.shape.warps * a_.shape.shared_steps * kFragments * 32 + 1);
     if constexpr (kScans > 0) {
-      slots_ = shared_.template take<float>(kScans * kSliceRows * a_.slots);
-      gates_ = shared_.template take<float>(kScans * kSliceRows * 2 * a_.hidden);
+      gates_ = shared_.template take<float>(kScans * kSliceRows * 2 * a_.shape.units());
     }
   }
 
   GF_DEVICE void run() {
     load_weights();
     load_state();
+    if constexpr (kScans > 0) slots_.begin();
     exchange_.begin();
     const int32_t last = last_step();
     fetch_input(a_.pass.first);
@@ -229,7 +231,7 @@ class PersistentLayer {
     const int32_t i = s - a_.pass.first;
     const Storage* tile = exchange_.await(i);
     const GroupSums sums = one_task() ? sum_alone(tile) : sum_together(tile);
-    if constexpr (kScans > 0) run_scans(x, sums);
+    if constexpr (kScans > 0) run_scans(i, x, sums);
     if (role_.pointwise) {
 #pragma unroll
       for (int j = 0; j < 2; ++j) pointwise(s, j, x[j], sums);
@@ -326,34 +328,31 @@ class PersistentLayer {
     return total;
   }
 
-  GF_DEVICE float* slots_of(int scan, int row) const {
-    return slots_ + (scan * kSliceRows + row) * a_.slots;
-  }
+  // Of the block's units.
   GF_DEVICE float* gates_of(int scan, int row) const {
-    return gates_ + (scan * kSliceRows + row) * 2 * a_.hidden;
+    return gates_ + (scan * kSliceRows + row) * 2 * a_.shape.units();
   }
 
-  // All threads hand in the slots that they have, then each warp makes the gates of some rows.
-  GF_DEVICE void run_scans(const float (&x)[2][kBlocks], const GroupSums& sums) {
+  // The warps hand on the slots that they have made, then each makes the gates of some rows.
+  GF_DEVICE void run_scans(int32_t i, const float (&x)[2][kBlocks], const GroupSums& sums) {
+    const int32_t first_slot = role_.unit - role_.g;
+    if (role_.pointwise && first_slot < a_.slots) {
 #pragma unroll
-    for (int scan = 0; scan < kScans; ++scan) {
-      const int b = kPlain + scan;
+      for (int scan = 0; scan < kScans; ++scan) {
+        const int b = kPlain + scan;
+        float pre[2];
 #pragma unroll
-      for (int j = 0; j < 2; ++j) {
-        if (!role_.pointwise || role_.unit >= a_.slots) continue;
-        slots_of(scan, 2 * role_.t + j)[role_.unit] =
-            x[j][b] + (bias_[b] + sums.r[b / 2][b % 2 * 2 + j]);
+        for (int j = 0; j < 2; ++j) pre[j] = x[j][b] + (bias_[b] + sums.r[b / 2][b % 2 * 2 + j]);
+        slots_.publish(scan, first_slot, pre);
       }
     }
-    __syncthreads();
+    slots_.await(i);
+    const int32_t units = a_.shape.units();
     for (int item = role_.warp; item < kScans * kSliceRows; item += a_.shape.warps) {
-      const int scan = item / kSliceRows;
-      const int row = item % kSliceRows;
-      const float* slots = slots_of(scan, row);
-      float* gate = gates_of(scan, row);
-      scan_row(
-          role_.lane, a_.slots, a_.chunk, [&](int32_t k) { return slots[k]; }, gate,
-          gate + a_.hidden);
+      float* slots = slots_.row(item / kSliceRows, item % kSliceRows);
+      float* gate = gates_of(item / kSliceRows, item % kSliceRows);
+      scan_row(role_.lane, a_.slots, a_.chunk, [&](int32_t k) { return slots[k]; }, slots,
+               {gate, gate + units, role_.rank * units, units});
     }
     __syncthreads();
   }
@@ -371,8 +370,8 @@ class PersistentLayer {
     Gate<Lane> gates[kScans + 1];
 #pragma unroll
     for (int scan = 0; scan < kScans; ++scan) {
-      const float* gate = gates_of(scan, 2 * role_.t + j) + role_.unit;
-      gates[scan] = {{gate[0]}, {gate[a_.hidden]}};
+      const float* gate = gates_of(scan, 2 * role_.t + j) + role_.warp * kGroupUnits + role_.g;
+      gates[scan] = {{gate[0]}, {gate[a_.shape.units()]}};
     }
     Lane h = {h_[j]};
     Lane c = h;
@@ -394,14 +393,18 @@ class PersistentLayer {
     }
   }
 
+  struct NoSlots {
+    GF_DEVICE NoSlots(const PersistentArguments&, ptx::SharedMemory&, int) {}
+  };
+
   const PersistentArguments& a_;
   ptx::SharedMemory shared_;
   Role role_;
   ExchangeOf<P, kExchange> exchange_;
+  std::conditional_t<(kScans > 0), SlotsOf<kExchange>, NoSlots> slots_;
   float* sums_;             // [tasks][kTaskSums]
   Fragment* weights_;       // [warps][shared steps][fragments][32]
-  float* slots_ = nullptr;  // [scans][kSliceRows][slots] pre-activations
-  float* gates_ = nullptr;  // [scans][kSliceRows][2][H] gates and complements
+  float* gates_ = nullptr;  // [scans][kSliceRows][2][units] gates and complements
   Fragment registers_[kRegisterSteps > 0 ? kRegisterSteps : 1][kFragments];
   float bias_[kBlocks];
   float h_[2] = {};
@@ -424,7 +427,7 @@ template <class Cell, Exchange kExchange>
 PersistentKernel kernel_of(int32_t precision) {
   PersistentKernel kernel = nullptr;
   if constexpr (!Cell::kResetBefore &&
-                (kExchange == Exchange::kBlock || count_blocks<Cell>(true) == 0)) {
+                (kExchange != Exchange::kGrid || count_blocks<Cell>(true) == 0)) {
     with_precision(precision,
                    [&](auto p) { kernel = persistent_kernel<Cell, decltype(p), kExchange>; });
   }

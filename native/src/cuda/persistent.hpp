@@ -13,6 +13,10 @@ namespace gatefuse::cuda {
 constexpr int kSliceRows = 8;
 // Units whose pre-activations one warp makes together.
 constexpr int kGroupUnits = 8;
+// So many units or slots as groups of them have.
+GF_HOST_DEVICE constexpr int32_t whole_groups(int32_t n) {
+  return (n + kGroupUnits - 1) / kGroupUnits * kGroupUnits;
+}
 // A sum over k is made of sums over chunks of at most so many steps of the matrix instruction,
 // added up in their order. A chunk's size depends on H and the precision alone, so the bits do not
 // depend on which warps and blocks share the work.
@@ -32,6 +36,7 @@ struct PersistentShape {
   int32_t shared_bytes = 0;  // of a block, dynamic
 
   GF_HOST_DEVICE int32_t tasks() const { return groups * chunks; }
+  GF_HOST_DEVICE int32_t units() const { return groups * kGroupUnits; }  // a block's
   GF_HOST_DEVICE int32_t threads() const { return warps * 32; }
 };
 
@@ -60,7 +65,8 @@ struct PersistentArguments {
 enum class Exchange { kBlock, kCluster, kGrid };
 
 // The kernel for a cell, null where there is none: a cell that resets before its product has none,
-// and one with scans only in a single block. Instances of one exchange are compiled in one unit.
+// and one with scans only in a block or a cluster. Instances of one exchange are compiled in one
+// unit.
 using PersistentKernel = void (*)(PersistentArguments);
 PersistentKernel block_kernel(int32_t cell, int32_t precision);
 PersistentKernel cluster_kernel(int32_t cell, int32_t precision);
@@ -77,10 +83,10 @@ struct InstanceLimits {
 constexpr InstanceLimits limits_of(Exchange exchange, int precision, int plain_blocks, int scans) {
   const bool wide = plain_blocks + scans > 4;
   if (precision == GF_FLOAT32) {
-    if (exchange != Exchange::kBlock) return {8, 16, 1};
+    if (exchange != Exchange::kBlock) return {8, wide ? 8 : 16, 1};
     return wide ? InstanceLimits{8, 0, 1} : InstanceLimits{16, 4, 1};
   }
-  if (exchange != Exchange::kBlock) return {8, 20, 2};
+  if (exchange != Exchange::kBlock) return {8, wide ? 10 : scans > 0 ? 18 : 20, 2};
   if (scans > 0) return {16, wide ? 2 : 4, 1};
   return {16, 6, 1};
 }

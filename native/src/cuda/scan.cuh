@@ -44,35 +44,52 @@ GF_DEVICE double warp_sum_after(double v, int lane) {
   return lane == 31 ? 0.0 : after;
 }
 
-// Turns pre-activations pre(0) .. pre(slots - 1) into gates [slots * chunk] and their complements,
-// each lane a stretch of them. The sums are in double, since they are as long as H and a gate next
-// to one has its meaning in what its complement still holds; the complement is a sum of its own,
-// from the end.
+// Where the gates of some units of a row go.
+struct GateRow {
+  float* gate;        // [count]
+  float* complement;  // [count]
+  int32_t first;      // the first unit
+  int32_t count;
+};
+
+// Turns pre-activations pre(0) .. pre(slots - 1) into gates and their complements, each lane a
+// stretch of them. The sums are in double, since they are as long as H and a gate next to one has
+// its meaning in what its complement still holds; the complement is a sum of its own, from the end.
+// terms [slots] receives the exponentials; it may be where pre() reads.
 template <class Pre>
-GF_DEVICE void scan_row(int lane, int32_t slots, int32_t chunk, Pre pre, float* gate,
-                        float* complement) {
-  const int32_t each = (slots + 31) / 32;
+GF_DEVICE void scan_row(int lane, int32_t slots, int32_t chunk, Pre pre, float* terms,
+                        const GateRow& out) {
+  const int32_t each = (slots + 31) / 32 | 1;  // odd: the lanes' slots lie in different banks
   const int32_t begin = lane * each < slots ? lane * each : slots;
   const int32_t end = begin + each < slots ? begin + each : slots;
   float most = -INFINITY;
   for (int32_t k = begin; k < end; ++k) most = max(Lane{most}, Lane{pre(k)}).v;
   most = warp_max(most);
-  const auto term = [&](int32_t k) { return exp_nonpositive(Lane{pre(k) - most}).v; };
   double sum = 0;
-  for (int32_t k = begin; k < end; ++k) sum += term(k);
+  for (int32_t k = begin; k < end; ++k) {
+    const float term = exp_nonpositive(Lane{pre(k) - most}).v;
+    terms[k] = term;
+    sum += term;
+  }
   double before = warp_sum_before(sum, lane);
   double after = warp_sum_after(sum, lane);
   // The whole, the same for all: what lies before the last lane and its own.
   const double scale = 1 / __shfl_sync(kAllLanes, before + sum, 31);
+  // To those units of slot k that are wanted.
+  const auto put = [&](float* to, int32_t k, double value) {
+    int32_t unit = k * chunk - out.first;
+    const int32_t behind = unit + chunk < out.count ? unit + chunk : out.count;
+    for (unit = unit > 0 ? unit : 0; unit < behind; ++unit) {
+      to[unit] = static_cast<float>(value * scale);
+    }
+  };
   for (int32_t k = begin; k < end; ++k) {
-    before += term(k);
-    for (int32_t j = 0; j < chunk; ++j) gate[k * chunk + j] = static_cast<float>(before * scale);
+    before += terms[k];
+    put(out.gate, k, before);
   }
   for (int32_t k = end - 1; k >= begin; --k) {
-    for (int32_t j = 0; j < chunk; ++j) {
-      complement[k * chunk + j] = static_cast<float>(after * scale);
-    }
-    after += term(k);
+    put(out.complement, k, after);
+    after += terms[k];
   }
 }
 

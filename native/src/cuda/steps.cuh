@@ -111,11 +111,11 @@ __global__ void scan_kernel(const StepArguments step) {
   const int32_t scan = static_cast<int32_t>(blockIdx.x) % Of::kScans;
   const int64_t first = int64_t{step.hidden} * Of::kPlain + int64_t{scan} * step.slots;
   const float* x = step.x + row * step.x_stride + first;
-  const float* recurrent = step.recurrent + row * step.recurrent_stride + first;
+  float* recurrent = step.recurrent + row * step.recurrent_stride + first;
   float* gate = step.gates + (int64_t{row} * Of::kScans + scan) * 2 * step.hidden;
-  scan_row(
-      static_cast<int>(threadIdx.x), step.slots, step.chunk,
-      [&](int32_t k) { return x[k] + recurrent[k]; }, gate, gate + step.hidden);
+  scan_row(static_cast<int>(threadIdx.x), step.slots, step.chunk,
+           [&](int32_t k) { return x[k] + recurrent[k]; }, recurrent,
+           {gate, gate + step.hidden, 0, step.hidden});
 }
 
 }  // namespace gatefuse::cuda

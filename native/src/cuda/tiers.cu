@@ -36,21 +36,30 @@ int32_t fragments_of(const Spec& spec) {
   return (static_cast<int32_t>(spec.cell->blocks.size()) + 1) / 2;
 }
 
-// As the kernel takes them: see PersistentLayer and ExchangeOf.
+// What st.async sends goes through memory of the sender.
+size_t outgoing_bytes(const PersistentShape& shape, size_t value_bytes) {
+  return ptx::shared_bytes(size_t{kSliceRows} * shape.units() * value_bytes);
+}
+
+// As the kernel takes them: see PersistentLayer, ExchangeOf and SlotsOf.
 int32_t shared_bytes_of(const PersistentShape& shape, const Spec& spec, Exchange exchange,
                         int32_t fragments, int32_t operand_bytes) {
   size_t bytes = 2 * ptx::shared_bytes(size_t{kSliceRows} * shape.tile_stride * operand_bytes);
   if (exchange == Exchange::kCluster) {
     bytes += ptx::shared_bytes(2 * sizeof(uint64_t));
-    bytes += ptx::shared_bytes(size_t{kSliceRows} * kGroupUnits * shape.groups * operand_bytes);
+    bytes += outgoing_bytes(shape, static_cast<size_t>(operand_bytes));
   }
   const size_t sums = shape.chunks == 1 ? 1 : size_t{32} * 4 * fragments * shape.tasks();
   bytes += ptx::shared_bytes(sums * sizeof(float));
   const size_t weights = size_t{32} * shape.warps * shape.shared_steps * fragments + 1;
   bytes += ptx::shared_bytes(weights * sizeof(Fragment));
   if (const size_t scan_rows = static_cast<size_t>(spec.cell->scans()) * kSliceRows) {
-    bytes += ptx::shared_bytes(scan_rows * (spec.hidden / spec.chunk) * sizeof(float));
-    bytes += ptx::shared_bytes(scan_rows * 2 * spec.hidden * sizeof(float));
+    const int32_t slots = whole_groups(static_cast<int32_t>(spec.hidden / spec.chunk));
+    bytes += ptx::shared_bytes(scan_rows * slots * sizeof(float));
+    bytes += ptx::shared_bytes(scan_rows * 2 * shape.units() * sizeof(float));
+    if (exchange == Exchange::kCluster) {
+      bytes += ptx::shared_bytes(sizeof(uint64_t)) + outgoing_bytes(shape, sizeof(float));
+    }
   }
   return static_cast<int32_t>(std::min<size_t>(bytes, INT32_MAX));
 }
@@ -105,8 +114,10 @@ PersistentShape shape_of(const Spec& spec, int32_t precision, Exchange exchange,
 constexpr double kPointwise = 200;
 constexpr double kSharedBytesPerCycle = 128;
 
-double step_cycles(const PersistentShape& shape, Exchange exchange, int32_t fragments,
+// The scans themselves take as long in a block as in a cluster, and no other tier has them.
+double step_cycles(const PersistentShape& shape, Exchange exchange, const Spec& spec,
                    int32_t precision) {
+  const int32_t fragments = fragments_of(spec);
   // A multiprocessor has four schedulers with a matrix unit each.
   const double instruction = precision == GF_FLOAT32 ? 40 : precision == GF_TF32 ? 16 : 8;
   const double steps = double{1} * shape.warp_tasks * shape.chunk_steps;
@@ -118,7 +129,8 @@ double step_cycles(const PersistentShape& shape, Exchange exchange, int32_t frag
     case Exchange::kBlock:
       return cycles + kBlockExchange;
     case Exchange::kCluster:
-      return cycles + kClusterExchange + kClusterExchangePerBlock * shape.blocks;
+      return cycles + (spec.cell->scans() > 0 ? 2 : 1) *
+                          (kClusterExchange + kClusterExchangePerBlock * shape.blocks);
     default:
       return cycles + kGridExchange;
   }
@@ -138,7 +150,6 @@ class Chooser {
       : spec_(spec),
         precision_(precision),
         device_(device),
-        fragments_(fragments_of(spec)),
         slices_(divide_up(max_batch, kSliceRows)) {}
 
   // The best of one kind, or the reason why there is none.
@@ -146,8 +157,7 @@ class Chooser {
     Candidate best = make(GF_TIER_SLICE, Exchange::kBlock, block_kernel, reason);
     if (best.tier.kernel == nullptr) return best;
     if (!try_blocks(1, &best)) {
-      *reason = "the weights of H = " + std::to_string(spec_.hidden) + " in " + precision_name() +
-                " do not fit one multiprocessor";
+      *reason = misfit("one multiprocessor");
     }
     return best;
   }
@@ -161,8 +171,7 @@ class Chooser {
     if (best.tier.kernel == nullptr) return best;
     for (const int32_t blocks : {2, 4, 8, 16}) try_blocks(blocks, &best);
     if (!best.fits()) {
-      *reason = "the weights of H = " + std::to_string(spec_.hidden) + " in " + precision_name() +
-                " do not fit a cluster of 16 multiprocessors";
+      *reason = misfit("a cluster of 16 multiprocessors");
     }
     return best;
   }
@@ -176,8 +185,7 @@ class Chooser {
       try_blocks(divide_up(groups, each), &best);
     }
     if (!best.fits()) {
-      *reason = "the weights of H = " + std::to_string(spec_.hidden) + " in " + precision_name() +
-                " do not fit the device";
+      *reason = misfit("the device");
     }
     return best;
   }
@@ -204,6 +212,12 @@ class Chooser {
     return name;
   }
 
+  std::string misfit(const char* place) const {
+    return std::string(spec_.cell->scans() > 0 ? "the weights and scans" : "the weights") +
+           " of H = " + std::to_string(spec_.hidden) + " in " + precision_name() + " do not fit " +
+           place;
+  }
+
   // Takes over a shape with so many blocks where it fits and is the fastest so far.
   bool try_blocks(int32_t blocks, Candidate* best) const {
     const Exchange exchange = best->tier.exchange;
@@ -212,7 +226,7 @@ class Chooser {
     const int32_t slices = resident_slices(best->tier.kernel, exchange, shape);
     if (slices == 0) return false;
     const double cycles =
-        divide_up(slices_, slices) * step_cycles(shape, exchange, fragments_, precision_);
+        divide_up(slices_, slices) * step_cycles(shape, exchange, spec_, precision_);
     if (best->fits() && best->cycles <= cycles) return true;
     best->cycles = cycles;
     best->tier.shape = shape;
@@ -250,7 +264,6 @@ class Chooser {
   const Spec& spec_;
   int32_t precision_;
   const DeviceFacts& device_;
-  int32_t fragments_;
   int32_t slices_;
 };
 
