@@ -12,6 +12,7 @@ module io.github.gatefuse {
   exports io.github.gatefuse.io;
   exports io.github.gatefuse.reference;
   exports io.github.gatefuse.spi;
+  exports io.github.gatefuse.tasks;
   exports io.github.gatefuse.training;
 
   // JavaCPP reads the annotations of the binding.
