@@ -19,7 +19,9 @@ final class BlockingBackend implements BackendModel {
   final Map<Argument, Buffer> bound = new ConcurrentHashMap<>();
   final AtomicInteger modelsClosed = new AtomicInteger();
   final AtomicInteger sessionsClosed = new AtomicInteger();
+  final AtomicInteger updates = new AtomicInteger();
   volatile boolean refuseSessions;
+  volatile boolean hasStreams;
 
   Rnn network(RnnSpec spec) {
     return new Rnn(spec, new Backends.Choice(Backend.CPU, this, List.of()));
@@ -51,6 +53,16 @@ final class BlockingBackend implements BackendModel {
         sessionsClosed.incrementAndGet();
       }
     };
+  }
+
+  @Override
+  public boolean hasStreams() {
+    return hasStreams;
+  }
+
+  @Override
+  public void update(Parameters parameters) {
+    updates.incrementAndGet();
   }
 
   @Override

@@ -64,6 +64,27 @@ class SessionAllocationTest {
     }
   }
 
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("targets")
+  void forwardAndBackwardAllocateNothing(Target target) {
+    target.assumeAvailable();
+    RnnSpec spec = RnnSpec.of(Cell.GRU_REFINE, 6, 8);
+    FloatBuffer x = Networks.floats(24);
+    FloatBuffer y = Networks.floats(32);
+    SessionOptions options = SessionOptions.of(2, 2).withBackward(Backward.STORE);
+    try (Rnn rnn = target.create(spec, Networks.weights(spec, 1));
+        Session session = target.backwardSession(rnn, options)) {
+      ForwardCall forward = session.call().input(x).output(y);
+      BackwardCall backward =
+          session.backward().outputGradient(y).parameterGradients(Parameters.zeros(spec));
+      assertAllocatesNothing(
+          () -> {
+            forward.run(2, 2);
+            backward.run();
+          });
+    }
+  }
+
   /**
    * The fewest bytes of some rounds: the JVM itself allocates now and then, a call that does
    * always.

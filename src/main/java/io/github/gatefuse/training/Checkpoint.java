@@ -37,7 +37,7 @@ record Checkpoint(
   private static final String SPEC = "network";
   private static final String STEPS = "steps";
   private static final String NOTE = "note.";
-  private static final String PARAMETER = "parameter.";
+  private static final String LAYERS = "rnn.";
   private static final String FIRST = "adam.mean";
   private static final String SECOND = "adam.square";
   private static final String HIDDEN = "state.h";
@@ -50,9 +50,7 @@ record Checkpoint(
             .metadata(SPEC, spec.toString())
             .metadata(STEPS, Long.toString(steps));
     notes.forEach((key, value) -> writer.metadata(NOTE + key, value));
-    for (String name : weights.names()) {
-      writer.add(PARAMETER + name, weights.floats(name), weights.shape(name));
-    }
+    addParameters(writer, weights);
     writer.add(FIRST, first, first.length).add(SECOND, second, second.length);
     if (state != null) {
       int[] shape = {state.slots(), state.batch(), state.hiddenSize()};
@@ -62,6 +60,25 @@ record Checkpoint(
       }
     }
     writer.write(path);
+  }
+
+  /** Parameters as files of models have them: those of the layers behind a prefix. */
+  static void addParameters(SafetensorsWriter writer, Weights weights) {
+    for (String name : weights.names()) {
+      boolean around = name.startsWith("embedding.") || name.startsWith("head.");
+      writer.add(around ? name : LAYERS + name, weights.floats(name), weights.shape(name));
+    }
+  }
+
+  /**
+   * Reads parameters that {@link #addParameters} wrote.
+   *
+   * @throws IllegalArgumentException if they are those of another network
+   */
+  static Weights parameters(Safetensors file, RnnSpec spec) {
+    Weights weights = file.weights(LAYERS);
+    weights.check(spec);
+    return weights;
   }
 
   /**
@@ -87,14 +104,12 @@ record Checkpoint(
         throw new IllegalArgumentException(
             path + ": expected a checkpoint of " + spec + ", got one of " + network);
       }
-      Weights weights = file.weights(PARAMETER);
-      weights.check(spec);
       int count = 0;
       for (RnnSpec.Parameter parameter : spec.parameters()) {
         count += (int) parameter.count();
       }
       return new Checkpoint(
-          weights,
+          parameters(file, spec),
           floats(path, file, FIRST, count),
           floats(path, file, SECOND, count),
           state(path, file, spec),

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.gatefuse.training;
 
+import io.github.gatefuse.Backend;
 import io.github.gatefuse.BackwardCall;
+import io.github.gatefuse.Devices;
 import io.github.gatefuse.ForwardCall;
 import io.github.gatefuse.GatefuseException;
 import io.github.gatefuse.Parameters;
+import io.github.gatefuse.Precision;
 import io.github.gatefuse.Rnn;
+import io.github.gatefuse.RnnOptions;
 import io.github.gatefuse.RnnSpec;
 import io.github.gatefuse.Session;
 import io.github.gatefuse.SessionOptions;
@@ -73,7 +77,7 @@ public final class Trainer implements AutoCloseable {
     gradient = new float[logits.length];
     logitsMemory = floats(logits.length);
     gradientMemory = floats(logits.length);
-    rnn = Rnn.create(spec, initial, options.network());
+    rnn = Rnn.create(spec, initial, learning(options.network()));
     boolean complete = false;
     try {
       session =
@@ -89,6 +93,18 @@ public final class Trainer implements AutoCloseable {
         rnn.close();
       }
     }
+  }
+
+  /** AUTO is the best backend that can go backwards. */
+  private static RnnOptions learning(RnnOptions asked) {
+    if (asked.backend() != Backend.AUTO) {
+      return asked;
+    }
+    boolean cpu =
+        asked.precision() == Precision.FLOAT32
+            && Devices.report().stream()
+                .anyMatch(report -> report.backend() == Backend.CPU && report.available());
+    return RnnOptions.of(cpu ? Backend.CPU : Backend.REFERENCE).withPrecision(asked.precision());
   }
 
   private static FloatBuffer floats(int count) {

@@ -350,7 +350,9 @@ public final class TrainingLoop {
 
     private void saveBest() {
       if (checkpoint != null) {
-        SafetensorsWriter.create().add(best).write(bestFile());
+        SafetensorsWriter writer = SafetensorsWriter.create();
+        Checkpoint.addParameters(writer, best);
+        writer.write(bestFile());
       }
     }
 
@@ -381,8 +383,7 @@ public final class TrainingLoop {
                 Double.parseDouble(notes.getOrDefault("best_accuracy", "0")),
                 Double.parseDouble(notes.getOrDefault("best_weight", "0")));
         try (Safetensors file = Safetensors.open(bestFile())) {
-          best = file.weights("");
-          best.check(spec);
+          best = Checkpoint.parameters(file, spec);
         }
       }
     }

@@ -18,7 +18,7 @@ import java.util.Objects;
  * @param optimizer its settings
  * @param clipping the gradient of all parameters together is scaled down to this norm where it is
  *     longer; infinite for never
- * @param network backend, precision, device
+ * @param network backend, precision, device; AUTO is the best backend that can go backwards
  * @param threads at most so many; 0: all that the process may use
  * @param backward what the network keeps for the way back
  */
@@ -50,7 +50,7 @@ public record TrainingOptions(
 
   /**
    * The set-up of most of the literature: Adam with a rate of 1e-3 and gradients of norm 1 at most,
-   * by the best backend that is there.
+   * by the best backend that can go backwards.
    *
    * @param maxSteps the largest T of a batch
    * @param maxSequences the largest B of a batch

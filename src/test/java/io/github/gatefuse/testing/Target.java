@@ -2,6 +2,7 @@
 package io.github.gatefuse.testing;
 
 import static org.junit.jupiter.api.Assertions.fail;
+import static org.junit.jupiter.api.Assumptions.abort;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.github.gatefuse.Backend;
@@ -155,6 +156,21 @@ public record Target(
         throw e;
       }
       return Optional.empty();
+    }
+  }
+
+  /**
+   * Makes a session that can go back. The test is skipped, saying why, where the backend goes
+   * forward only.
+   */
+  public Session backwardSession(Rnn rnn, SessionOptions options) {
+    try {
+      return rnn.session(options.withTier(tier));
+    } catch (IllegalArgumentException e) {
+      if (!e.getMessage().startsWith("backward: ")) {
+        throw e;
+      }
+      return abort(this + ": " + e.getMessage());
     }
   }
 

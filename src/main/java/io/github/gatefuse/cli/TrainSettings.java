@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.gatefuse.cli;
+
+import io.github.gatefuse.Backend;
+import io.github.gatefuse.Cell;
+import io.github.gatefuse.RnnOptions;
+import io.github.gatefuse.RnnSpec;
+import io.github.gatefuse.training.LearningRate;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+
+/**
+ * What {@code train} was asked for, checked before anything is read. Immutable.
+ *
+ * @param files the texts
+ * @param out where the model goes
+ * @param steps at most so many; no limit where only the time counts
+ * @param time at most so long
+ * @param spec the network
+ * @param batch lines of a batch
+ * @param longestLine bytes of a piece
+ * @param rate of learning
+ * @param interval steps between evaluations
+ * @param seed of everything that is drawn
+ * @param checkpoint null for none
+ * @param metrics null for none
+ * @param network what computes
+ * @param threads at most; 0 for all
+ * @param progress whether it may be shown
+ */
+record TrainSettings(
+    List<Path> files,
+    Path out,
+    long steps,
+    Duration time,
+    RnnSpec spec,
+    int batch,
+    int longestLine,
+    LearningRate rate,
+    long interval,
+    long seed,
+    Path checkpoint,
+    Path metrics,
+    RnnOptions network,
+    int threads,
+    boolean progress) {
+  /** More of them would take longer than what they tell is worth. */
+  static final long HELD_OUT_BATCHES = 20;
+
+  private static final int BYTES = 256;
+
+  /** Over so many steps the rate falls where the time alone is known. */
+  private static final long STEPS_OF_DECAY = 20_000;
+
+  static TrainSettings of(Arguments arguments) {
+    if (arguments.operands().isEmpty()) {
+      throw new CommandException("train: expected a FILE, got none");
+    }
+    if (arguments.has("--steps") && arguments.has("--minutes")) {
+      throw new CommandException("--steps and --minutes: expected one of them, got both");
+    }
+    List<Path> files = arguments.operands().stream().map(Source::readable).toList();
+    boolean bySteps = arguments.has("--steps");
+    long steps = arguments.integer("--steps", 1, Integer.MAX_VALUE, Integer.MAX_VALUE);
+    double minutes = number(arguments, "--minutes", 5, 0.001, 1e6);
+    LearningRate rate =
+        LearningRate.constant(number(arguments, "--rate", 0.002, 1e-9, 10))
+            .withWarmup(20)
+            .withCosineDecay(bySteps ? steps : STEPS_OF_DECAY, 0.1);
+    return new TrainSettings(
+        files,
+        out(arguments, files),
+        steps,
+        bySteps ? Duration.ofDays(3650) : Duration.ofNanos((long) (minutes * 60e9)),
+        spec(arguments),
+        arguments.integer("--batch", 1, 4096, 32),
+        arguments.integer("--max-line", 1, 1 << 16, 160),
+        rate,
+        bySteps ? Math.max(1, Math.min(200, steps / 5)) : 200,
+        arguments.integer("--seed", 0, Integer.MAX_VALUE, 1),
+        arguments.value("--checkpoint").map(Source::path).orElse(null),
+        arguments.value("--metrics").map(Source::path).orElse(null),
+        network(arguments),
+        arguments.integer("--threads", 1, 1024, 0),
+        !arguments.has("--no-progress"));
+  }
+
+  private static Path out(Arguments arguments, List<Path> files) {
+    Path out =
+        Source.path(
+            arguments
+                .value("--out")
+                .orElseThrow(() -> new CommandException("--out: expected a MODEL, got none")));
+    Path folder = out.toAbsolutePath().getParent();
+    if (folder == null || !Files.isDirectory(folder)) {
+      throw new CommandException(out + ": expected a folder that exists, got " + folder);
+    }
+    if (Files.isDirectory(out)) {
+      throw new CommandException(out + ": expected a file, got a directory");
+    }
+    for (Path file : files) {
+      if (file.toAbsolutePath().normalize().equals(out.toAbsolutePath().normalize())) {
+        throw new CommandException(out + ": would overwrite what is to be learnt from");
+      }
+    }
+    return out;
+  }
+
+  private static RnnSpec spec(Arguments arguments) {
+    try {
+      return RnnSpec.of(
+              Cell.of(arguments.value("--cell").orElse(Cell.LSTM_REFINE.id())),
+              arguments.integer("--embedding", 1, 1 << 16, 64),
+              arguments.integer("--hidden", 1, 1 << 16, 256))
+          .withVocabulary(BYTES)
+          .withOutputs(BYTES);
+    } catch (IllegalArgumentException e) {
+      throw new CommandException("--" + e.getMessage(), e);
+    }
+  }
+
+  private static RnnOptions network(Arguments arguments) {
+    try {
+      return RnnOptions.of(Backend.of(arguments.value("--backend").orElse(Backend.AUTO.id())));
+    } catch (IllegalArgumentException e) {
+      throw new CommandException("--" + e.getMessage(), e);
+    }
+  }
+
+  private static double number(
+      Arguments arguments, String name, double standard, double least, double most) {
+    String text = arguments.value(name).orElse(null);
+    if (text == null) {
+      return standard;
+    }
+    try {
+      double value = Double.parseDouble(text);
+      if (value >= least && value <= most) {
+        return value;
+      }
+    } catch (NumberFormatException e) {
+      // The same message as for a number out of range.
+    }
+    throw new CommandException(
+        name + ": expected a number from " + least + " to " + most + ", got " + text);
+  }
+}
