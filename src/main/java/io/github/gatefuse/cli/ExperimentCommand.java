@@ -19,6 +19,8 @@ final class ExperimentCommand implements Command {
         mnist-permuted   MNIST pixel by pixel in one random order
         cifar10          CIFAR-10 pixel by pixel, from the binary version's files (--data)
         text             a language model of bytes, of a file or a folder's files (--data, --length)
+        program          what small programs print, digit by digit (--length, --nesting)
+        match            a colour to be remembered and walked to, learnt from reward (--delay)
 
       Variants, as in the paper of the refine gate: --, C-, O-, U-, -R, OM, OR, UR; and LSTM, GRU,
       UR-GRU.
@@ -50,8 +52,13 @@ final class ExperimentCommand implements Command {
         Option.value("--steps", "N", "steps of each run (2000)"),
         Option.value("--minutes", "M", "minutes of each run, in place of --steps"),
         Option.value("--rate", "R", "learning rate of Adam (0.001)"),
-        Option.value("--length", "N", "length of a sequence: adding (200), text (100)"),
-        Option.value("--delay", "N", "steps between the symbols and their recall: copy (100)"),
+        Option.value(
+            "--length",
+            "N",
+            "length of a sequence: adding (200), text (100); digits of a number:\nprogram (3)"),
+        Option.value("--nesting", "N", "operations of a program: program (2)"),
+        Option.value(
+            "--delay", "N", "steps from what is shown to its recall: copy (100), match (20)"),
         Option.value("--data", "PATH", "where the data lie: mnist, cifar10, text"),
         Option.value("--out", "DIR", "a new or empty folder for the results (experiment-TASK)"),
         Option.value("--backend", "NAME", "reference, cpu, cuda or auto (auto)"),

@@ -7,6 +7,8 @@ import io.github.gatefuse.experiment.Plan;
 import io.github.gatefuse.tasks.AddingTask;
 import io.github.gatefuse.tasks.CopyTask;
 import io.github.gatefuse.tasks.ImageTask;
+import io.github.gatefuse.tasks.MatchTask;
+import io.github.gatefuse.tasks.ProgramTask;
 import io.github.gatefuse.tasks.Task;
 import io.github.gatefuse.tasks.TextTask;
 import io.github.gatefuse.tasks.Variant;
@@ -26,7 +28,7 @@ import java.util.stream.Stream;
  */
 record ExperimentSettings(Plan plan, Path out, String command) {
   private static final String NAMES =
-      "adding, copy, mnist, mnist-rows, mnist-permuted, cifar10 or text";
+      "adding, copy, mnist, mnist-rows, mnist-permuted, cifar10, text, program or match";
 
   static ExperimentSettings of(Arguments arguments) {
     if (arguments.operands().size() != 1) {
@@ -86,6 +88,10 @@ record ExperimentSettings(Plan plan, Path out, String command) {
       case "text" ->
           TextTask.of(
               List.of(data(name, arguments)), arguments.integer("--length", 1, 1 << 20, 100));
+      case "program" ->
+          new ProgramTask(
+              arguments.integer("--length", 1, 8, 3), arguments.integer("--nesting", 1, 5, 2));
+      case "match" -> new MatchTask(arguments.integer("--delay", 1, 1 << 20, 20));
       default ->
           throw new CommandException("experiment: expected a task, " + NAMES + "; got " + name);
     };

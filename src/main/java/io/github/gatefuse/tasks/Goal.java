@@ -14,7 +14,13 @@ import java.util.OptionalDouble;
  * @param solved from which value on the task counts as solved; empty where there is no such value
  */
 public record Goal(Metric metric, OptionalDouble baseline, OptionalDouble solved) {
-  /** Checks that nothing is null. */
+  /**
+   * Checks that nothing is null.
+   *
+   * @param metric not null
+   * @param baseline not null
+   * @param solved not null
+   */
   public Goal {
     Objects.requireNonNull(metric, "metric");
     Objects.requireNonNull(baseline, "baseline");

@@ -13,7 +13,12 @@ import java.util.Objects;
  * @param count of batches
  */
 public record HeldOut(BatchSource source, long count) {
-  /** Checks that there is a batch. */
+  /**
+   * Checks that there is a batch.
+   *
+   * @param source not null
+   * @param count at least 1
+   */
   public HeldOut {
     Objects.requireNonNull(source, "source");
     if (count < 1) {

@@ -80,6 +80,17 @@ class ExperimentCommandTest {
   }
 
   @Test
+  void programsAndRoomsComeFromSeeds() throws IOException {
+    Outcome programs = run("program", "--length", "1", "--nesting", "1", "--variants", "UR");
+    assertEquals(0, programs.code(), programs.err());
+    assertTrue(report().contains("on numbers of up to 1 digits"), report());
+    Path more = folder.resolve("more");
+    Outcome rooms = run("match", "--delay", "1", "--variants", "GRU", "--out", more.toString());
+    assertEquals(0, rooms.code(), rooms.err());
+    assertTrue(rooms.out().contains("GRU    seed 1  success rate "), rooms.out());
+  }
+
+  @Test
   void whatIsThereIsNotOverwritten() throws IOException {
     Files.createDirectory(out());
     Files.writeString(out().resolve("report.md"), "mine");
