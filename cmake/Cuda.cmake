@@ -6,8 +6,8 @@
 # GATEFUSE_CUDA_ARCHITECTURES says for what: `default`, two that have what the others have too;
 # `release`, every one that the kernels run on; or a list in CMake's form. PTX (a plain number, or
 # NN-virtual) is for devices to come, and never that of an `a` target, which no other device takes.
-# sm_75 is none of them: it has neither bfloat16 nor TF32 products nor m16n8k16, and the backend asks
-# for 8.0 or later.
+# PTX of 7.5 has neither bfloat16 nor TF32 products nor clusters; the backend asks a kernel what it is
+# compiled for.
 #
 # Sets GATEFUSE_CUDA_FOUND, and gatefuse_cuda_flags for targets with CUDA sources.
 set(GATEFUSE_CUDA AUTO CACHE STRING "The CUDA backend: AUTO or OFF")
@@ -39,7 +39,7 @@ set(CMAKE_CUDA_COMPILER ${GATEFUSE_NVCC} CACHE FILEPATH "CUDA's compiler")
 if(GATEFUSE_CUDA_ARCHITECTURES STREQUAL "default")
   set(CMAKE_CUDA_ARCHITECTURES 80-real 90a-real)
 elseif(GATEFUSE_CUDA_ARCHITECTURES STREQUAL "release")
-  set(CMAKE_CUDA_ARCHITECTURES 80-real 86-real 89-real 90a-real 100-real 120)
+  set(CMAKE_CUDA_ARCHITECTURES 75 80-real 86-real 89-real 90a-real 100-real 120)
 elseif(GATEFUSE_CUDA_ARCHITECTURES MATCHES "[0-9][af](;|-virtual|$)")
   message(FATAL_ERROR "GATEFUSE_CUDA_ARCHITECTURES: expected no PTX of an architecture with a letter "
     "(90a-real in place of 90a), got ${GATEFUSE_CUDA_ARCHITECTURES}")

@@ -236,6 +236,17 @@ enum {
   GF_TIER_GRID = 4     /* the whole device for each slice */
 };
 
+/* Who multiplies the inputs of many steps with weights, and what the head takes in, on the CUDA
+   backend. cuBLASLt sums in orders of its own: the promises about other batches and about sequences
+   that are cut (see gf_forward) do not hold with it; gf_session_path says so. Since 1.2. */
+enum {
+  GF_PRODUCTS_OWN = 0,     /* this library */
+  GF_PRODUCTS_CUBLASLT = 1 /* NVIDIA's libcublasLt.so.13 or .12, searched for when a session asks
+                              for it, where the dynamic linker looks or at the path in the
+                              environment variable GATEFUSE_CUBLASLT. Where it is missing or lacks a
+                              function: GF_BACKEND_UNAVAILABLE */
+};
+
 /* What gf_forward keeps in the session for gf_backward. The gradients have the same bits either
    way. */
 enum {
@@ -253,6 +264,7 @@ typedef struct gf_session_options {
                            the process may use (affinity mask and container limit) */
   int32_t tier;         /* since 1.1: GF_TIER_*, of the CUDA backend. One that does not fit is an
                            error that says why */
+  int32_t products;     /* since 1.2: GF_PRODUCTS_*, of the CUDA backend */
   int32_t backward;     /* since 1.2: GF_BACKWARD_* */
 } gf_session_options;
 

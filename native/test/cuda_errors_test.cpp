@@ -104,6 +104,8 @@ void check_session_options() {
       {session_options(2, INT32_MIN, 1, 0), "max_batch: expected 1 .. 2147483647"},
       {session_options(2, 2, 1, -1), "tier: expected 0 .. 4, got -1"},
       {session_options(2, 2, 1, 5), "tier: expected 0 .. 4, got 5"},
+      {session_options(2, 2, 1, 0, 0, -1), "products: expected 0 .. 1, got -1"},
+      {session_options(2, 2, 1, 0, 0, 2), "products: expected 0 .. 1, got 2"},
   };
   for (const auto& one : cases) {
     EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_session_create(network.model, &one.options, &session),
@@ -147,6 +149,11 @@ void check_tiers() {
   emulation::set_device("sm_80");
   CHECK_TIER(make_spec(GF_LSTM, 4, 8), GF_TF32, GF_TIER_CLUSTER,
              "compute capability 9.0 or later is needed for clusters, this device has 8.0");
+  emulation::set_device("sm_75");
+  CHECK_TIER(make_spec(GF_LSTM, 4, 8), GF_FLOAT16, GF_TIER_CLUSTER,
+             "compute capability 9.0 or later is needed for clusters, this device has 7.5");
+  CHECK_TIER(make_spec(GF_LSTM, 4, 128), GF_FLOAT32, GF_TIER_SLICE,
+             "the weights of H = 128 in float32 do not fit one multiprocessor");
   emulation::set_device("sm_90");
   emulation::set_multiprocessors(4);
   CHECK_TIER(make_spec(GF_LSTM, 4, 640), GF_FLOAT32, GF_TIER_GRID,
@@ -167,21 +174,62 @@ void check_tiers() {
 // A device that the kernels are not compiled for.
 void check_old_device() {
   if (!is_emulated()) return;
-  emulation::set_device("sm_75");
+  emulation::set_device("sm_70");
   const gf_spec spec = make_spec(GF_LSTM, 4, 8);
   gf_model* model = untouched<gf_model>();
-  EXPECT_ERROR(GF_BACKEND_UNAVAILABLE, gf_model_create(&spec, &kOptions, &model), "sm_75",
-               "compute capability 7.5; 8.0 or later is needed");
+  EXPECT_ERROR(GF_BACKEND_UNAVAILABLE, gf_model_create(&spec, &kOptions, &model), "sm_70",
+               "compute capability 7.0; 7.5 or later is needed");
   CHECK(model == untouched<gf_model>());
   int32_t devices = 77;
   CHECK_EQ(gf_device_count(GF_BACKEND_CUDA, &devices), GF_OK);
   CHECK_EQ(devices, 0);
   char text[256] = "";
   CHECK_EQ(gf_backend_describe(GF_BACKEND_CUDA, text, sizeof text), GF_OK);
-  CHECK(std::string(text).find("available=0\nreason=Emulated sm_75") == 0);
+  CHECK(std::string(text).find("available=0\nreason=Emulated sm_70") == 0);
   emulation::set_device("sm_90");
   CHECK_EQ(gf_backend_describe(GF_BACKEND_CUDA, text, sizeof text), GF_OK);
   CHECK(std::string(text).find("available=1\ndevice=Emulated sm_90, compute capability 9.0") == 0);
+}
+
+// Which precisions a device has; the others are refused before anything is launched.
+void check_precisions() {
+  if (!is_emulated()) return;
+  const gf_spec spec = make_spec(GF_LSTM, 4, 8);
+  for (const char* device : {"sm_75", "sm_80", "sm_90", "sm_100"}) {
+    emulation::set_device(device);
+    for (const int precision : kPrecisions) {
+      const gf_model_options options = cuda_options(precision);
+      gf_model* model = untouched<gf_model>();
+      if (device == std::string("sm_75") && (precision == GF_TF32 || precision == GF_BFLOAT16)) {
+        EXPECT_ERROR(GF_BACKEND_UNAVAILABLE, gf_model_create(&spec, &options, &model),
+                     "precision: compute capability 8.0 or later is needed for " +
+                         std::string(precision_name(precision)) +
+                         ", this device has 7.5; it has float32 and float16");
+        CHECK(model == untouched<gf_model>());
+      } else {
+        CHECK_EQ(gf_model_create(&spec, &options, &model), GF_OK);
+        gf_model_destroy(model);
+      }
+    }
+  }
+  emulation::set_device("sm_90");
+}
+
+// A device newer than all that the library has code for runs PTX of an older one, without what that
+// one lacks.
+void check_old_kernels() {
+  if (!is_emulated()) return;
+  emulation::set_kernels_capability(75);
+  const gf_spec spec = make_spec(GF_LSTM, 4, 8);
+  const gf_model_options options = cuda_options(GF_BFLOAT16);
+  gf_model* model = untouched<gf_model>();
+  EXPECT_ERROR(GF_BACKEND_UNAVAILABLE, gf_model_create(&spec, &options, &model),
+               "precision: compute capability 8.0 or later is needed for bfloat16, this library's "
+               "code for Emulated sm_90 is for 7.5; it has float32 and float16");
+  CHECK_TIER(spec, GF_FLOAT16, GF_TIER_CLUSTER,
+             "compute capability 9.0 or later is needed for clusters, this library's code for "
+             "Emulated sm_90 is for 7.5");
+  emulation::set_kernels_capability(0);
 }
 
 // ---- Memory of another kind ---------------------------------------------------------------------
@@ -604,6 +652,8 @@ int main() {
   check_session_options();
   check_tiers();
   check_old_device();
+  check_precisions();
+  check_old_kernels();
   check_forward_sizes(kOptions);
   check_forward_pointers(kOptions);
   check_forward_values(kOptions);

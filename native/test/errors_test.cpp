@@ -248,6 +248,8 @@ void check_session_options() {
       {session_options(2, INT32_MIN, 1, 0), "max_batch: expected 1 .. 2147483647, got -2147483648"},
       {session_options(2, 2, -1, 0), "threads: expected 0 .. 2147483647, got -1"},
       {session_options(2, 2, 1, GF_TIER_SLICE), "tier: expected GF_TIER_AUTO on the CPU"},
+      {session_options(2, 2, 1, 0, 0, GF_PRODUCTS_CUBLASLT),
+       "products: expected GF_PRODUCTS_OWN on the CPU"},
       {sized(offsetof(gf_session_options, max_batch)), "max_batch: expected"},
   };
   for (const auto& one : cases) {

@@ -90,8 +90,10 @@ void session_path(const void* session, char* text, int64_t capacity) {
   const Session* self = static_cast<const Session*>(session);
   std::snprintf(text, static_cast<size_t>(capacity),
                 "backend=cuda\ndevice=fake device %d\nprecision=%d\nthreads=1\n"
-                "reason=the grid is too small\ntier=%d\ncluster=4\nweights=registers\n",
-                self->model->options.device, self->model->options.precision, self->options.tier);
+                "reason=the grid is too small\ntier=%d\ncluster=4\nweights=registers\n"
+                "products=%d\n",
+                self->model->options.device, self->model->options.precision, self->options.tier,
+                self->options.products);
 }
 
 void session_destroy(void* session) { delete static_cast<Session*>(session); }

@@ -46,8 +46,9 @@ inline constexpr const char* kCellNames[kCells] = {
 
 inline gf_session_options session_options(int32_t max_steps, int32_t max_batch, int32_t threads = 1,
                                           int32_t tier = GF_TIER_AUTO,
-                                          int32_t backward = GF_BACKWARD_NONE) {
-  return {sizeof(gf_session_options), max_steps, max_batch, threads, tier, backward};
+                                          int32_t backward = GF_BACKWARD_NONE,
+                                          int32_t products = GF_PRODUCTS_OWN) {
+  return {sizeof(gf_session_options), max_steps, max_batch, threads, tier, products, backward};
 }
 
 inline bool has_cell_state(int cell) { return cell < GF_GRU; }
@@ -138,12 +139,20 @@ class Network {
   gf_model* model = nullptr;
 };
 
+// GATEFUSE_TEST_PRODUCTS=cublaslt (environment) has the sessions of a test multiply with that.
+inline int32_t tested_products() {
+  const char* text = std::getenv("GATEFUSE_TEST_PRODUCTS");
+  return text != nullptr && text == std::string("cublaslt") ? GF_PRODUCTS_CUBLASLT
+                                                            : GF_PRODUCTS_OWN;
+}
+
 class Runner {
  public:
   Runner(const Network& network, int max_steps, int max_batch, int threads = 1,
          int tier = GF_TIER_AUTO)
       : spec(network.spec) {
-    const gf_session_options options = session_options(max_steps, max_batch, threads, tier);
+    const gf_session_options options =
+        session_options(max_steps, max_batch, threads, tier, GF_BACKWARD_NONE, tested_products());
     CHECK_EQ(gf_session_create(network.model, &options, &session), GF_OK);
   }
   Runner(const Runner&) = delete;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What tests tell the emulation and ask it. The environment says the same at start:
-//   GATEFUSE_EMULATED_DEVICE          sm_75, sm_80, sm_86, sm_90 (default) or sm_100
+//   GATEFUSE_EMULATED_DEVICE          sm_70, sm_75, sm_80, sm_86, sm_90 (default) or sm_100
 //   GATEFUSE_EMULATED_MULTIPROCESSORS a smaller device of that kind
 //   GATEFUSE_EMULATION_SEED           a number, 1 by default
 //   GATEFUSE_EMULATION_MODE           a Mode by its name or number
@@ -28,10 +28,13 @@ Mode mode();
 void set_seed(uint64_t seed);
 uint64_t seed();
 
-// sm_75 and so on; false and no change where there is no such device.
+// sm_70 and so on; false and no change where there is no such device.
 bool set_device(const std::string& name);
 // The number of multiprocessors; 0 for the device's own.
 void set_multiprocessors(int count);
+
+// What cudaFuncGetAttributes says that kernels are compiled for; 0 for the device's own capability.
+void set_kernels_capability(int capability);
 
 // The n-th allocation from now on fails, 1 for the next; 0 for none. Memory, streams, events and
 // graphs count.

@@ -74,6 +74,11 @@ void set_mode(Mode mode) {
 
 Mode mode() { return context().mode; }
 
+void set_kernels_capability(int capability) {
+  const std::lock_guard<std::recursive_mutex> lock(context().mutex);
+  context().kernels_capability = capability;
+}
+
 void set_seed(uint64_t seed) {
   const std::lock_guard<std::recursive_mutex> lock(context().mutex);
   context().restart(seed);

@@ -27,7 +27,8 @@ struct Context {
   uint64_t launches = 0;  // since the seed was set
   Random random;          // of the host's queues
   int allocations_to_failure = 0;
-  std::string failure;  // that has ended a launch, and with it the context
+  int kernels_capability = 0;  // 0: the device's
+  std::string failure;         // that has ended a launch, and with it the context
   std::map<const void*, Function> functions;
 };
 

@@ -10,13 +10,14 @@ constexpr size_t operator""_KB(unsigned long long n) { return n << 10; }
 constexpr size_t operator""_MB(unsigned long long n) { return n << 20; }
 
 constexpr Profile kProfiles[] = {
+    {"sm_70", 70, 80, 2048, 32, 96_KB, 96_KB, 6_MB},
     {"sm_75", 75, 40, 1024, 16, 64_KB, 64_KB, 4_MB},
     {"sm_80", 80, 108, 2048, 32, 164_KB, 163_KB, 40_MB},
     {"sm_86", 86, 84, 1536, 16, 100_KB, 99_KB, 6_MB},
     {"sm_90", 90, 132, 2048, 32, 228_KB, 227_KB, 50_MB},
     {"sm_100", 100, 148, 2048, 32, 228_KB, 227_KB, 126_MB},
 };
-constexpr int kDefault = 3;
+constexpr int kDefault = 4;
 
 const Profile* find(const std::string& name) {
   for (const Profile& candidate : kProfiles) {
@@ -53,6 +54,7 @@ Choice& choice() {
 
 }  // namespace
 
+int device_capability() { return capability; }
 const Profile& profile() { return choice().device; }
 bool choose_profile(const std::string& name) { return choice().take(name); }
 void choose_multiprocessors(int count) { choice().shrink(count); }

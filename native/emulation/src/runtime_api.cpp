@@ -414,7 +414,9 @@ cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void* fu
     const Function& known = context().functions[function];
     *attributes = {};
     attributes->maxThreadsPerBlock = kThreadsPerBlock;
-    attributes->ptxVersion = attributes->binaryVersion = profile().capability;
+    attributes->binaryVersion = profile().capability;
+    attributes->ptxVersion = context().kernels_capability;
+    if (attributes->ptxVersion == 0) attributes->ptxVersion = profile().capability;
     attributes->maxDynamicSharedSizeBytes = known.dynamic_shared;
     attributes->nonPortableClusterSizeAllowed = known.large_clusters ? 1 : 0;
     return cudaSuccess;

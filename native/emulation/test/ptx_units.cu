@@ -366,7 +366,7 @@ struct Unit {
 constexpr Unit kUnits[] = {
     {"formats", 75, check_formats},
     {"mma_bf16", 80, check_bf16},
-    {"mma_f16", 80, check_f16},
+    {"mma_f16", 75, check_f16},
     {"mma_f16_k8", 75, check_f16_k8},
     {"mma_tf32", 80, check_tf32},
     {"ldmatrix", 75, check_tiles},

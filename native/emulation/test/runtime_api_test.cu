@@ -310,11 +310,9 @@ void check_device() {
     const char* name;
     int major, minor, multiprocessors;
     size_t optin;
-  } devices[] = {{"sm_75", 7, 5, 40, 64 << 10},
-                 {"sm_80", 8, 0, 108, 163 << 10},
-                 {"sm_86", 8, 6, 84, 99 << 10},
-                 {"sm_100", 10, 0, 148, 227 << 10},
-                 {"sm_90", 9, 0, 132, 227 << 10}};
+  } devices[] = {{"sm_70", 7, 0, 80, 96 << 10},     {"sm_75", 7, 5, 40, 64 << 10},
+                 {"sm_80", 8, 0, 108, 163 << 10},   {"sm_86", 8, 6, 84, 99 << 10},
+                 {"sm_100", 10, 0, 148, 227 << 10}, {"sm_90", 9, 0, 132, 227 << 10}};
   for (const auto& device : devices) {
     CHECK(emulation::set_device(device.name));
     cudaDeviceProp properties = {};

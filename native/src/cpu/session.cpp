@@ -26,6 +26,9 @@ const gf_session_options& checked(const gf_session_options& options) {
   in_range("threads", options.threads, 0, INT32_MAX);
   in_range("backward", options.backward, GF_BACKWARD_NONE, GF_BACKWARD_RECOMPUTE);
   if (options.tier != GF_TIER_AUTO) wrong("tier", "GF_TIER_AUTO on the CPU", "another");
+  if (options.products != GF_PRODUCTS_OWN) {
+    wrong("products", "GF_PRODUCTS_OWN on the CPU", "another");
+  }
   return options;
 }
 

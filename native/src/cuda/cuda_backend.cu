@@ -28,8 +28,7 @@ std::string description() {
   for (int i = 0; i < devices; ++i) {
     const DeviceFacts facts = DeviceFacts::of(i);
     const std::string key = i == 0 ? "device" : "device" + std::to_string(i);
-    lines += key + "=" + facts.name + ", compute capability " +
-             std::to_string(facts.capability / 10) + "." + std::to_string(facts.capability % 10) +
+    lines += key + "=" + facts.name + ", compute capability " + capability_text(facts.capability) +
              ", " + std::to_string(facts.multiprocessors) + " multiprocessors, " +
              std::to_string(facts.memory >> 20) + " MiB\n";
   }

@@ -7,7 +7,7 @@ namespace gatefuse::cuda {
 namespace {
 
 // The oldest processors that the kernels are compiled for.
-constexpr int kLeastCapability = 80;
+constexpr int kLeastCapability = 75;
 
 gf_status status_of(cudaError_t error) {
   switch (error) {
@@ -67,11 +67,22 @@ DeviceFacts DeviceFacts::of(int device) {
   DeviceFacts facts;
   facts.index = device;
   facts.name = properties.name;
-  facts.capability = 10 * properties.major + properties.minor;
+  facts.capability = facts.kernels = 10 * properties.major + properties.minor;
   facts.multiprocessors = properties.multiProcessorCount;
   facts.shared_per_block = static_cast<int64_t>(properties.sharedMemPerBlockOptin);
   facts.memory = static_cast<int64_t>(properties.totalGlobalMem);
   return facts;
+}
+
+std::string DeviceFacts::has_text() const {
+  if (kernels < capability) {
+    return "this library's code for " + name + " is for " + capability_text(kernels);
+  }
+  return "this device has " + capability_text(capability);
+}
+
+std::string capability_text(int capability) {
+  return std::to_string(capability / 10) + "." + std::to_string(capability % 10);
 }
 
 int usable_devices(std::string* reason) {
@@ -100,8 +111,8 @@ int usable_devices(std::string* reason) {
   while (usable < count && DeviceFacts::of(usable).capability >= kLeastCapability) ++usable;
   if (usable == 0) {
     const DeviceFacts facts = DeviceFacts::of(0);
-    *reason = facts.name + " has compute capability " + std::to_string(facts.capability / 10) +
-              "." + std::to_string(facts.capability % 10) + "; 8.0 or later is needed";
+    *reason = facts.name + " has compute capability " + capability_text(facts.capability) + "; " +
+              capability_text(kLeastCapability) + " or later is needed";
   }
   return usable;
 }

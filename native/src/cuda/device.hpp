@@ -35,12 +35,20 @@ struct DeviceFacts {
   int index = 0;
   std::string name;
   int capability = 0;  // 10 * major + minor
+  // What the kernels are compiled for: less than the capability where the device runs them from PTX
+  // of an older one, which lacks what that one lacks.
+  int kernels = 0;
   int multiprocessors = 0;
   int64_t shared_per_block = 0;  // what a kernel may opt into
   int64_t memory = 0;
 
   static DeviceFacts of(int device);
+  // The second half of a sentence on what is needed: what there is.
+  std::string has_text() const;
 };
+
+// A compute capability in sentences, such as "7.5".
+std::string capability_text(int capability);
 
 // How many devices there are that the kernels run on. The reason is the sentence for none: what was
 // found and what is needed.

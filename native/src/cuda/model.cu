@@ -18,14 +18,29 @@ int64_t operand_bytes(int32_t precision) {
   return bytes;
 }
 
-int32_t checked_precision(int32_t precision) {
+// A precision that there is, and that the device has.
+int32_t checked_precision(int32_t precision, const DeviceFacts& device) {
   if (precision < GF_FLOAT32 || precision > GF_FLOAT16) {
     throw Error(
         GF_INVALID_ARGUMENT,
         "precision: expected %d (float32), %d (tf32), %d (bfloat16) or %d (float16), got %d",
         GF_FLOAT32, GF_TF32, GF_BFLOAT16, GF_FLOAT16, precision);
   }
+  with_precision(precision, [&](auto p) {
+    using P = decltype(p);
+    if (device.kernels >= P::kLeastCapability) return;
+    throw Error(GF_BACKEND_UNAVAILABLE,
+                "precision: compute capability %s or later is needed for %s, %s; it has float32 "
+                "and float16",
+                capability_text(P::kLeastCapability).c_str(), P::kName, device.has_text().c_str());
+  });
   return precision;
+}
+
+DeviceFacts facts_of(int device) {
+  DeviceFacts facts = DeviceFacts::of(device);
+  facts.kernels = std::min(facts.capability, kernels_capability());
+  return facts;
 }
 
 bool is_recurrent(const Spec::Tensor& tensor) {
@@ -41,8 +56,8 @@ bool is_candidate(const CellInfo& cell, size_t block) {
 
 Model::Model(const gf_spec* spec, const gf_model_options* options)
     : spec_(spec),
-      precision_(checked_precision(options->precision)),
-      device_(DeviceFacts::of(options->device)),
+      device_(facts_of(options->device)),
+      precision_(checked_precision(options->precision, device_)),
       layers_(spec_.slots()),
       given_(spec_.tensor_count()) {
   for (int64_t slot = 0; slot < spec_.slots(); ++slot) {

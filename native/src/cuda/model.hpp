@@ -49,8 +49,8 @@ class Model {
   Placement placement(const Spec::Tensor& tensor, size_t block) const;
 
   Spec spec_;
-  int32_t precision_;
   DeviceFacts device_;
+  int32_t precision_;
   Stream stream_;
   DeviceArena arena_;
   std::vector<LayerWeights> layers_;  // [slots]

@@ -411,10 +411,12 @@ class PersistentLayer {
 
 template <class Cell, class P, Exchange kExchange>
 __global__ void __launch_bounds__(PersistentLayer<Cell, P, kExchange>::kLimits.most_warps * 32, 1)
-    persistent_kernel(const __grid_constant__ PersistentArguments arguments) {
-  if constexpr (kExchange == Exchange::kCluster && !ptx::kClusters) return;  // never launched there
-  PersistentLayer<Cell, P, kExchange> layer(arguments);
-  layer.run();
+    persistent_kernel([[maybe_unused]] const __grid_constant__ PersistentArguments arguments) {
+  // Where an instance is never launched, nothing of it is compiled.
+  if constexpr (kHasProducts<P> && (kExchange != Exchange::kCluster || ptx::kClusters)) {
+    PersistentLayer<Cell, P, kExchange> layer(arguments);
+    layer.run();
+  }
 }
 
 // The kernels of one exchange, by cell and precision.

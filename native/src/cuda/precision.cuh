@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What the operands of products are stored as, by precision. `of` rounds a float32 operand; it is
-// the one place where a precision rounds.
+// the one place where a precision rounds. Devices below kLeastCapability have no instruction for
+// its products: kernels that make some are empty there, and the host refuses the precision.
 #pragma once
 
 #include "cuda/ptx.cuh"
@@ -11,6 +12,7 @@ namespace gatefuse::cuda {
 
 struct Float32 {
   static constexpr int kId = GF_FLOAT32;
+  static constexpr int kLeastCapability = 75;
   static constexpr const char* kName = "float32";
   using Storage = float;
   static GF_HOST_DEVICE Storage of(float x) { return x; }
@@ -18,6 +20,7 @@ struct Float32 {
 
 struct Tf32 {
   static constexpr int kId = GF_TF32;
+  static constexpr int kLeastCapability = 80;
   static constexpr const char* kName = "tf32";
   using Storage = uint32_t;
   static GF_HOST_DEVICE Storage of(float x) { return ptx::to_tf32(x); }
@@ -25,6 +28,7 @@ struct Tf32 {
 
 struct Bfloat16 {
   static constexpr int kId = GF_BFLOAT16;
+  static constexpr int kLeastCapability = 80;
   static constexpr const char* kName = "bfloat16";
   using Storage = uint16_t;
   static GF_HOST_DEVICE Storage of(float x) { return ptx::to_bf16(x); }
@@ -32,10 +36,15 @@ struct Bfloat16 {
 
 struct Float16 {
   static constexpr int kId = GF_FLOAT16;
+  static constexpr int kLeastCapability = 75;
   static constexpr const char* kName = "float16";
   using Storage = uint16_t;
   static GF_HOST_DEVICE Storage of(float x) { return ptx::to_f16(x); }
 };
+
+// Whether the device that this is compiled for makes products of the precision.
+template <class P>
+constexpr bool kHasProducts = ptx::kCapability >= P::kLeastCapability;
 
 // Calls f(P()) for the precision of that number, which has been checked.
 template <class F>

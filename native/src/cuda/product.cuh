@@ -218,8 +218,9 @@ struct Accumulators<Float32> {
   }
 };
 
+// A block's tile of a product.
 template <class P>
-__global__ void __launch_bounds__(kProductThreads) product_kernel(const Product product) {
+GF_DEVICE void multiply_tile(const Product& product) {
   using Storage = typename P::Storage;
   constexpr int kStride = Tile<P>::kStride;
   GF_SHARED(const float*, row_at, [kTileRows]);
@@ -254,6 +255,25 @@ __global__ void __launch_bounds__(kProductThreads) product_kernel(const Product 
     if (row < product.rows.count && output < matrix.outputs) {
       product.out[row * product.out_stride + output] = sums[i];
     }
+  }
+}
+
+template <class P>
+__global__ void __launch_bounds__(kProductThreads)
+    product_kernel([[maybe_unused]] const __grid_constant__ Product product) {
+  if constexpr (kHasProducts<P>) multiply_tile<P>(product);
+}
+
+// Rows as a product takes its operands: rounded, `stride` from one to the next, with zeros behind k
+// and where there is no row. A warp for each.
+template <class P>
+__global__ void gather_kernel(const __grid_constant__ Rows rows, int32_t k, int32_t stride,
+                              typename P::Storage* to) {
+  const int64_t m = int64_t{blockIdx.x} * (blockDim.x / 32) + threadIdx.x / 32;
+  if (m >= rows.count) return;
+  const float* row = rows[static_cast<int32_t>(m)];
+  for (int32_t i = static_cast<int32_t>(threadIdx.x) % 32; i < stride; i += 32) {
+    to[m * stride + i] = P::of(row != nullptr && i < k ? row[i] : 0.0f);
   }
 }
 

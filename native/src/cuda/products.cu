@@ -13,6 +13,17 @@ void multiply(int precision, const Product& product, cudaStream_t stream) {
   });
 }
 
+void gather(int precision, const Rows& rows, const Matrix& matrix, void* operands,
+            cudaStream_t stream) {
+  constexpr int kThreads = 256;
+  const dim3 grid(blocks_for(rows.count, kThreads / 32));
+  with_precision(precision, [&](auto p) {
+    using P = decltype(p);
+    launch("operands", gather_kernel<P>, grid, dim3(kThreads), stream, rows, matrix.k,
+           matrix.stride, static_cast<typename P::Storage*>(operands));
+  });
+}
+
 void pack(int precision, const float* from, const Matrix& to, const Placement& at,
           cudaStream_t stream) {
   constexpr int kThreads = 256;
@@ -21,6 +32,12 @@ void pack(int precision, const float* from, const Matrix& to, const Placement& a
     launch("packing of weights", pack_kernel<decltype(p)>, grid, dim3(kThreads), stream, from, to,
            at);
   });
+}
+
+int kernels_capability() {
+  cudaFuncAttributes attributes = {};
+  check(cudaFuncGetAttributes(&attributes, product_kernel<Float32>), "kernels of this library");
+  return attributes.ptxVersion;
 }
 
 }  // namespace gatefuse::cuda

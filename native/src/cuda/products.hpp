@@ -8,8 +8,15 @@ namespace gatefuse::cuda {
 // product.out[m] = bias + W . row(m), for all rows.
 void multiply(int precision, const Product& product, cudaStream_t stream);
 
+// The rows of a product with a matrix as operands [rows, matrix.stride] of the precision.
+void gather(int precision, const Rows& rows, const Matrix& matrix, void* operands,
+            cudaStream_t stream);
+
 // Packs rows of float32 on the device into a matrix, rounded to the precision.
 void pack(int precision, const float* from, const Matrix& to, const Placement& at,
           cudaStream_t stream);
+
+// The compute capability that the kernels are compiled for which the current device runs.
+int kernels_capability();
 
 }  // namespace gatefuse::cuda

@@ -4,8 +4,9 @@
 // kernel that includes this file runs on a GPU and, compiled by a C++ compiler, in the emulation
 // (docs/emulation.md). Each function has a device body and a call into the emulation.
 //
-// Instructions that an older architecture lacks stop the kernel there (__trap); the driver chooses
-// kernels by the device's capability and never gets that far.
+// What an older architecture lacks is made of others where that is cheap, as sm_75's m16n8k16 and
+// cp.async. Else the instruction stops the kernel there (__trap); the host chooses kernels by the
+// device's capability and never gets that far.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -48,12 +49,14 @@
 
 namespace gatefuse::ptx {
 
-// Whether the device that this is compiled for has clusters. The emulation may have any device.
+// The compute capability of the device that this is compiled for. The host's code and the emulation
+// are for every device.
 #if defined(__CUDA_ARCH__)
-constexpr bool kClusters = __CUDA_ARCH__ >= 900;
+constexpr int kCapability = __CUDA_ARCH__ / 10;
 #else
-constexpr bool kClusters = true;
+constexpr int kCapability = 1000;
 #endif
+constexpr bool kClusters = kCapability >= 90;
 
 // ---------------------------------------------------------------- dynamic shared memory
 
@@ -209,22 +212,7 @@ GF_DEVICE void mma_bf16(float (&d)[4], const uint32_t (&a)[4],
 #endif
 }
 
-// The same for half precision.
-GF_DEVICE void mma_f16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2] GF_AND_WHERE) {
-#if !defined(__CUDACC__)
-  emulation::mma_f16(d, a, b, where);
-#elif GF_PTX_ARCH >= 800
-  asm volatile(
-      "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
-      "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
-      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
-#else
-  __trap();
-#endif
-}
-
-// d [16, 8] += a [16, 8] b [8, 8] in half precision, sm_75's: a[0] and a[1] are rows g and g+8,
+// d [16, 8] += a [16, 8] b [8, 8] in half precision: a[0] and a[1] are rows g and g+8,
 // columns 2t and 2t+1; b rows 2t and 2t+1, column g.
 GF_DEVICE void mma_f16_k8(float (&d)[4], const uint32_t (&a)[2], uint32_t b GF_AND_WHERE) {
 #if !defined(__CUDACC__)
@@ -235,6 +223,25 @@ GF_DEVICE void mma_f16_k8(float (&d)[4], const uint32_t (&a)[2], uint32_t b GF_A
       "{%0, %1, %2, %3}, {%4, %5}, {%6}, {%0, %1, %2, %3};"
       : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
       : "r"(a[0]), "r"(a[1]), "r"(b));
+#endif
+}
+
+// mma_bf16's product for half precision. sm_75 has only half of it at once, the lower k first.
+GF_DEVICE void mma_f16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2] GF_AND_WHERE) {
+#if GF_PTX_ARCH >= 800
+  asm volatile(
+      "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
+      "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+#else
+#if !defined(__CUDACC__)
+  if (emulation::device_capability() >= 80) return emulation::mma_f16(d, a, b, where);
+#endif
+  const uint32_t low[2] = {a[0], a[1]};
+  const uint32_t high[2] = {a[2], a[3]};
+  mma_f16_k8(d, low, b[0]);
+  mma_f16_k8(d, high, b[1]);
 #endif
 }
 
@@ -299,6 +306,33 @@ GF_DEVICE uint32_t movmatrix_trans(uint32_t value GF_AND_WHERE) {
 #endif
 }
 
+// ---------------------------------------------------------------- loads past the first-level cache
+
+// An ordinary load that leaves the first-level cache alone: for data that another block has
+// written, after the acquire that orders it.
+GF_DEVICE float ld_global_cg(const float* address) {
+#if defined(__CUDACC__)
+  float value;
+  asm volatile("ld.global.cg.f32 %0, [%1];" : "=f"(value) : "l"(address) : "memory");
+  return value;
+#else
+  return *address;
+#endif
+}
+
+GF_DEVICE uint4 ld_global_cg(const uint4* address) {
+#if defined(__CUDACC__)
+  uint4 value;
+  asm volatile("ld.global.cg.v4.u32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(value.x), "=r"(value.y), "=r"(value.z), "=r"(value.w)
+               : "l"(address)
+               : "memory");
+  return value;
+#else
+  return *address;
+#endif
+}
+
 // ---------------------------------------------------------------- copies into shared memory
 
 // Starts a copy of 16 aligned bytes; it may be done at once or as late as the wait. sm_75 copies at
@@ -314,7 +348,7 @@ GF_DEVICE void cp_async16(void* shared, const void* global GF_AND_WHERE) {
                "l"(global)
                : "memory");
 #else
-  *static_cast<uint4*>(shared) = *static_cast<const uint4*>(global);
+  *static_cast<uint4*>(shared) = ld_global_cg(static_cast<const uint4*>(global));
 #endif
 }
 
@@ -382,31 +416,6 @@ GF_DEVICE void st_release(unsigned* address, unsigned value GF_AND_WHERE) {
 #else
   emulation::release_point(address, where);
   __atomic_store_n(address, value, __ATOMIC_RELEASE);
-#endif
-}
-
-// An ordinary load that leaves the first-level cache alone: for data that another block has
-// written, after the acquire that orders it.
-GF_DEVICE float ld_global_cg(const float* address) {
-#if defined(__CUDACC__)
-  float value;
-  asm volatile("ld.global.cg.f32 %0, [%1];" : "=f"(value) : "l"(address) : "memory");
-  return value;
-#else
-  return *address;
-#endif
-}
-
-GF_DEVICE uint4 ld_global_cg(const uint4* address) {
-#if defined(__CUDACC__)
-  uint4 value;
-  asm volatile("ld.global.cg.v4.u32 {%0, %1, %2, %3}, [%4];"
-               : "=r"(value.x), "=r"(value.y), "=r"(value.z), "=r"(value.w)
-               : "l"(address)
-               : "memory");
-  return value;
-#else
-  return *address;
 #endif
 }
 

@@ -36,6 +36,12 @@ int32_t checked_tier(int32_t tier) {
   return tier;
 }
 
+std::unique_ptr<VendorProducts> vendor_products(const Model& model, int32_t products) {
+  in_range("products", products, GF_PRODUCTS_OWN, GF_PRODUCTS_CUBLASLT);
+  if (products == GF_PRODUCTS_OWN) return nullptr;
+  return std::make_unique<VendorProducts>(model.precision());
+}
+
 bool is_capturing(cudaStream_t stream) {
   cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
   const cudaError_t error = cudaStreamIsCapturing(stream, &status);
@@ -62,7 +68,8 @@ Session::Session(const Model& model, const gf_session_options& options, Memory m
       tier_(choose_tier(spec_, model.precision(), model.device(), checked_tier(options.tier),
                         std::max(1, options.max_batch))),
       patience_(patience()),
-      arena_(memory == kMeasured) {
+      arena_(memory == kMeasured),
+      vendor_(vendor_products(model, options.products)) {
   if (options.backward != GF_BACKWARD_NONE) {
     wrong("backward", "GF_BACKWARD_NONE of the CUDA backend", "another");
   }
@@ -74,7 +81,9 @@ Session::Session(const Model& model, const gf_session_options& options, Memory m
   const int64_t places = max_steps_ * max_batch_;
   const int64_t width = spec_.directions * spec_.hidden;
   const int64_t rows = spec_.rows();
-  const int64_t most = std::min(kMostProjectedRows, kProjectedBytes / 4 / rows);
+  // cuBLASLt's operands are memory of the session too.
+  const int64_t widest = vendor_ == nullptr ? 0 : std::max(spec_.layer_input(0), width);
+  const int64_t most = std::min(kMostProjectedRows, kProjectedBytes / 4 / std::max(rows, widest));
   chunk_rows_ = std::max(max_batch_, std::min(places, most));
   const auto take = [&](const char* what, int64_t a, int64_t b = 1, int64_t c = 1) {
     return arena_.take<float>(own_stream_, what, a, b, c);
@@ -123,10 +132,25 @@ Session::Session(const Model& model, const gf_session_options& options, Memory m
   }
   order_ = take_integers("session order", 3, max_batch_);
   wrong_ = arena_.take<unsigned long long>(own_stream_, "session reports", kReports);
-  if (memory == kTaken) forget_failures();
+  if (vendor_ != nullptr) prepare_products();
+  if (memory == kTaken) {
+    if (vendor_ != nullptr) vendor_->try_all(own_stream_);
+    forget_failures();
+  }
   rows_.resize(3 * max_batch_);
   batch_.use(rows_.data(), rows_.data() + max_batch_, rows_.data() + 2 * max_batch_);
   check(cudaStreamSynchronize(own_stream_), "session");
+}
+
+// The head's logits may be more than the projections: each is tried out where it goes.
+void Session::prepare_products() {
+  for (int64_t slot = 0; slot < spec_.slots(); ++slot) {
+    vendor_->prepare(model_.layer(slot).input, projected_, chunk_rows_);
+  }
+  if (spec_.outputs > 0) {
+    vendor_->prepare(model_.head(), head_, std::min(kHeadRows, max_steps_ * max_batch_));
+  }
+  vendor_->finish(arena_, own_stream_);
 }
 
 // Nothing of the session may go before the work that uses it.
@@ -140,8 +164,7 @@ void Session::path(char* text, int64_t capacity) const {
   with_precision(model_.precision(), [&](auto p) { precision = decltype(p)::kName; });
   std::string lines = "backend=cuda\ndevice=" + model_.device().name + "\nprecision=" + precision +
                       "\nthreads=1\nreason=" + tier_.reason + "\ntier=" + tier_.name() +
-                      "\ncompute_capability=" + std::to_string(model_.device().capability / 10) +
-                      "." + std::to_string(model_.device().capability % 10) + "\n";
+                      "\ncompute_capability=" + capability_text(model_.device().capability) + "\n";
   if (tier_.persistent()) {
     const PersistentShape& shape = tier_.shape;
     lines += "blocks=" + std::to_string(shape.blocks) + "\n";
@@ -153,6 +176,10 @@ void Session::path(char* text, int64_t capacity) const {
              "\nshared_bytes=" + std::to_string(shape.shared_bytes) + "\n";
   } else {
     lines += "weights=device memory\n";
+  }
+  if (vendor_ != nullptr) {
+    lines += "products=" + vendor_->name() +
+             "\nbits=may depend on the rest of the batch and on how a sequence is cut\n";
   }
   std::snprintf(text, static_cast<size_t>(capacity), "%s", lines.c_str());
 }
@@ -451,12 +478,20 @@ float* Session::output_of(int64_t layer, int64_t direction) const {
   return output == nullptr ? nullptr : output + direction * spec_.hidden;
 }
 
+// A product over many steps: what a vendor's library may do.
+void Session::multiply_many(const Product& product) {
+  if (vendor_ != nullptr) {
+    vendor_->multiply(product, stream_);
+  } else {
+    multiply(model_.precision(), product, stream_);
+  }
+}
+
 // The input's projections of all steps at once, then the steps.
 void Session::run_chunk(int64_t layer, int64_t direction, int32_t first, int32_t steps) {
   const Pass pass = {sequences_, first, steps, direction == 1};
   const Matrix& input = model_.layer(layer * spec_.directions + direction).input;
-  multiply(model_.precision(), {input, input_rows(layer, pass), projected_, input.outputs},
-           stream_);
+  multiply_many({input, input_rows(layer, pass), projected_, input.outputs});
   if (tier_.persistent()) {
     run_persistent(layer, direction, pass);
   } else {
@@ -566,7 +601,7 @@ void Session::head_chunk(int64_t first, int32_t count) {
   rows.stride = spec_.directions * spec_.hidden;
   rows.pass.sequences = sequences_;
   rows.offset = first;
-  multiply(model_.precision(), {model_.head(), rows, head_, spec_.outputs}, stream_);
+  multiply_many({model_.head(), rows, head_, spec_.outputs});
   run_softmax({sequences_, first, count, static_cast<int32_t>(spec_.outputs), head_,
                tensors_.targets, tensors_.logits, tensors_.log_probs, tensors_.target_log_probs},
               stream_);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "batch.hpp"
@@ -9,6 +10,7 @@
 #include "cuda/model.hpp"
 #include "cuda/product.cuh"
 #include "cuda/tiers.hpp"
+#include "cuda/vendor_products.hpp"
 #include "gatefuse.h"
 
 namespace gatefuse::cuda {
@@ -74,6 +76,8 @@ class Session {
   void store_states();
   void run_layers();
   void run_pass(int64_t layer, int64_t direction);
+  void prepare_products();
+  void multiply_many(const Product& product);
   void run_chunk(int64_t layer, int64_t direction, int32_t first, int32_t steps);
   void run_steps(int64_t layer, int64_t direction, const Pass& pass);
   void run_persistent(int64_t layer, int64_t direction, const Pass& pass);
@@ -101,7 +105,8 @@ class Session {
   Event done_;
   Report report_;
   DeviceArena arena_;
-  std::vector<int32_t> rows_;  // of batch_
+  std::unique_ptr<VendorProducts> vendor_;  // null: products are our own
+  std::vector<int32_t> rows_;               // of batch_
   Batch batch_;
 
   Tensors copies_ = {};          // of host buffers, as large as the largest call

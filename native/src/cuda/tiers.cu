@@ -153,10 +153,8 @@ class Chooser {
   }
 
   Candidate cluster(std::string* reason) const {
-    if (device_.capability < 90) {
-      *reason = "compute capability 9.0 or later is needed for clusters, this device has " +
-                std::to_string(device_.capability / 10) + "." +
-                std::to_string(device_.capability % 10);
+    if (device_.kernels < 90) {
+      *reason = "compute capability 9.0 or later is needed for clusters, " + device_.has_text();
       return {};
     }
     Candidate best = make(GF_TIER_CLUSTER, Exchange::kCluster, cluster_kernel, reason);

@@ -26,6 +26,9 @@ extern ThreadPlace* current_place;
 inline unsigned cluster_rank() { return current_place->cluster_rank; }
 inline unsigned cluster_size() { return current_place->cluster_size; }
 
+// 10 major + minor.
+int device_capability();
+
 // ---- barriers of a block and a cluster
 enum class Reduction { none, count, any, all };
 int block_barrier(Reduction reduction, int value, Where where);

@@ -187,9 +187,9 @@ public final class Rnn implements AutoCloseable {
    * @param options its capacity, and how it runs
    * @return a session that the caller owns, and closes before this network
    * @throws IllegalArgumentException if the backend has no such tier, or it does not fit the
-   *     network or the device
+   *     network or the device; or if it has no products by a vendor
    * @throws IllegalStateException if this network is closed
-   * @throws GatefuseException if memory runs out
+   * @throws GatefuseException if memory runs out, or the vendor's library is not found or fails
    */
   public Session session(SessionOptions options) {
     synchronized (sessions) {
@@ -284,6 +284,10 @@ public final class Rnn implements AutoCloseable {
     Objects.requireNonNull(options, "options");
     checkTier(options.tier());
     checkBackward(options.backward());
+    if (options.vendorProducts() && !model.hasVendorProducts()) {
+      throw new IllegalArgumentException(
+          "vendorProducts: expected false on the " + backend.id() + " backend, got true");
+    }
     checkOpen();
   }
 

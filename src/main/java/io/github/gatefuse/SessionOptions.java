@@ -14,11 +14,18 @@ import java.util.Objects;
  * @param threads the most threads that a call uses, the caller's included; 0 for as many as the
  *     process may use
  * @param tier how the CUDA backend runs; other backends have {@link Tier#AUTO} only
+ * @param vendorProducts whether the CUDA backend multiplies with NVIDIA's cuBLASLt; false for other
+ *     backends
  * @param backward what runs keep for {@link Session#backward}; some backends have {@link
  *     Backward#NONE} only
  */
 public record SessionOptions(
-    int maxSteps, int maxBatch, int threads, Tier tier, Backward backward) {
+    int maxSteps,
+    int maxBatch,
+    int threads,
+    Tier tier,
+    boolean vendorProducts,
+    Backward backward) {
   /**
    * Checks every component.
    *
@@ -26,6 +33,7 @@ public record SessionOptions(
    * @param maxBatch at least 1; the product with maxSteps at most 2^31-1
    * @param threads at least 0
    * @param tier not null
+   * @param vendorProducts either
    * @param backward not null
    * @throws IllegalArgumentException naming the component, what was expected and what came
    */
@@ -61,7 +69,7 @@ public record SessionOptions(
    * @return the options
    */
   public static SessionOptions of(int maxSteps, int maxBatch) {
-    return new SessionOptions(maxSteps, maxBatch, 0, Tier.AUTO, Backward.NONE);
+    return new SessionOptions(maxSteps, maxBatch, 0, Tier.AUTO, false, Backward.NONE);
   }
 
   /**
@@ -72,7 +80,7 @@ public record SessionOptions(
    * @return new options
    */
   public SessionOptions withThreads(int value) {
-    return new SessionOptions(maxSteps, maxBatch, value, tier, backward);
+    return new SessionOptions(maxSteps, maxBatch, value, tier, vendorProducts, backward);
   }
 
   /**
@@ -83,7 +91,7 @@ public record SessionOptions(
    * @return new options
    */
   public SessionOptions withTier(Tier value) {
-    return new SessionOptions(maxSteps, maxBatch, threads, value, backward);
+    return new SessionOptions(maxSteps, maxBatch, threads, value, vendorProducts, backward);
   }
 
   /**
@@ -94,6 +102,25 @@ public record SessionOptions(
    * @return new options
    */
   public SessionOptions withBackward(Backward value) {
-    return new SessionOptions(maxSteps, maxBatch, threads, tier, value);
+    return new SessionOptions(maxSteps, maxBatch, threads, tier, vendorProducts, value);
+  }
+
+  /**
+   * The same with products by NVIDIA's cuBLASLt, or without. It multiplies the inputs of all steps
+   * and what the head takes in; the products within a step stay this library's. The library,
+   * libcublasLt.so.13 or .12, is searched for when a session asks for it: where the dynamic linker
+   * looks, or at the path in the environment variable {@code GATEFUSE_CUBLASLT}.
+   *
+   * <p>It sums in orders of its own. So two promises about bits do not hold with it: that a
+   * sequence gives the same whatever else is in its batch, and that it does when it is cut. {@link
+   * Session#path()} says so.
+   *
+   * @param value whether; where it is true and the library is missing, {@link
+   *     Rnn#session(SessionOptions)} throws a {@link GatefuseException} that says what was looked
+   *     for
+   * @return new options
+   */
+  public SessionOptions withVendorProducts(boolean value) {
+    return new SessionOptions(maxSteps, maxBatch, threads, tier, value, backward);
   }
 }

@@ -206,6 +206,11 @@ class BackwardApiTest {
       assertArgument(
           "inputGradient: expected memory of its own, got an overlap with outputGradient",
           () -> call.inputGradient(all.slice(30, 30)).run());
+      session.forward(5, 2, all.slice(0, 30), Networks.floats(40));
+      call.outputGradient(null).inputGradient(all.slice(30, 30)).run();
+      session.forward(5, 2, all.slice(15, 30), Networks.floats(40));
+      assertArgument(
+          "inputGradient: expected memory of its own, got an overlap with input", call::run);
     }
   }
 

@@ -166,6 +166,29 @@ class ContractsTest {
 
   @ParameterizedTest(name = "{0} {1}")
   @MethodSource("targetsAndCells")
+  void updatedAsNew(Target target, Cell cell) {
+    target.assumeAvailable();
+    Sizes sizes = Sizes.of(target);
+    for (RnnSpec spec : networks(sizes, cell)) {
+      float[] x = input(spec, sizes.steps, sizes.batch);
+      State initial = initial(spec, sizes.batch);
+      Weights weights = Networks.weights(spec, 2);
+      try (Rnn rnn = target.create(spec, Networks.weights(spec, 1));
+          Rnn fresh = target.create(spec, weights);
+          Session updated = open(target, rnn, sizes.steps, sizes.batch);
+          Session other = open(target, fresh, sizes.steps, sizes.batch)) {
+        run(updated, sizes.steps, sizes.batch, x, null, initial);
+        rnn.update(Parameters.of(spec, weights));
+        assertSameBits(
+            run(other, sizes.steps, sizes.batch, x, null, initial),
+            run(updated, sizes.steps, sizes.batch, x, null, initial),
+            spec + ", updated");
+      }
+    }
+  }
+
+  @ParameterizedTest(name = "{0} {1}")
+  @MethodSource("targetsAndCells")
   void sameBitsForEveryNumberOfThreads(Target target, Cell cell) {
     target.assumeAvailable();
     Sizes sizes = Sizes.of(target);

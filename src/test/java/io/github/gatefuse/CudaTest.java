@@ -3,6 +3,7 @@ package io.github.gatefuse;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -60,6 +61,19 @@ class CudaTest {
               .getMessage();
       assertTrue(message.startsWith("tier: ") && message.contains("slice"), message);
     }
+  }
+
+  @Test
+  void vendorProductsAreThereOrTheErrorSaysWhatWasLookedFor() {
+    SessionOptions options = SessionOptions.of(4, 3).withVendorProducts(true);
+    try (Session vendor = rnn.session(options)) {
+      String products = vendor.path().details().get("products");
+      assertTrue(products.startsWith("cublasLt "), products);
+    } catch (GatefuseException e) {
+      assertEquals(GatefuseException.Code.BACKEND_UNAVAILABLE, e.code());
+      assertTrue(e.getMessage().contains("libcublasLt.so.13"), e.getMessage());
+    }
+    assertFalse(session.path().details().containsKey("products"), session.path().toString());
   }
 
   @Test

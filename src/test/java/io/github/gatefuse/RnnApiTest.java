@@ -497,6 +497,9 @@ class RnnApiTest {
         "tier: expected auto on the reference backend, got grid",
         () -> rnn.session(SessionOptions.of(1, 1).withTier(Tier.GRID)));
     assertRefused(
+        "vendorProducts: expected false on the reference backend, got true",
+        () -> rnn.session(SessionOptions.of(1, 1).withVendorProducts(true)));
+    assertRefused(
         "device: expected 0 on the reference backend, got 1",
         () ->
             Rnn.create(

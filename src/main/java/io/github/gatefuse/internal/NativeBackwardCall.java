@@ -4,11 +4,12 @@ package io.github.gatefuse.internal;
 import io.github.gatefuse.RnnSpec;
 import io.github.gatefuse.binding.GatefuseNative;
 import io.github.gatefuse.binding.gf_gradients;
-import io.github.gatefuse.binding.gf_session;
+import io.github.gatefuse.spi.Argument;
 import io.github.gatefuse.spi.BackendBackwardCall;
 import io.github.gatefuse.spi.Gradient;
 import java.nio.FloatBuffer;
 import org.bytedeco.javacpp.FloatPointer;
+import org.bytedeco.javacpp.Pointer;
 
 /**
  * A way back of the C interface: its struct is written when memory is set, so that a run is a
@@ -18,13 +19,19 @@ final class NativeBackwardCall implements BackendBackwardCall {
   private static final Gradient[] GRADIENTS = Gradient.values();
 
   private final RnnSpec spec;
-  private final gf_session session;
+  private final NativeSession session;
   private final gf_gradients struct = Native.struct(gf_gradients.class, gf_gradients::new);
 
   /** By the gradients' order. A pointer keeps its buffer's memory from the garbage collector. */
   private final FloatPointer[] pointers = new FloatPointer[GRADIENTS.length];
 
-  NativeBackwardCall(RnnSpec spec, gf_session session) {
+  private int steps;
+  private int batch;
+
+  /** The input of a forward call that no result is written over; null for none. */
+  private Pointer heldAgainst;
+
+  NativeBackwardCall(RnnSpec spec, NativeSession session) {
     this.spec = spec;
     this.session = session;
     struct.struct_size(struct.sizeof());
@@ -62,37 +69,56 @@ final class NativeBackwardCall implements BackendBackwardCall {
 
   @Override
   public void shape(int steps, int batch, boolean batchMajor) {
+    this.steps = steps;
+    this.batch = batch;
+    this.heldAgainst = null;
     for (Gradient written : GRADIENTS) {
       for (Gradient other : GRADIENTS) {
-        if (written.written() && other != written && overlap(written, other, steps, batch)) {
-          throw new IllegalArgumentException(
-              (written.label() + ": expected memory of its own, got an overlap with ")
-                  + other.label());
+        FloatPointer memory = pointers[other.ordinal()];
+        if (other != written && !inPlace(written, other)) {
+          checkApart(written, other.label(), memory, other.count(spec, steps, batch));
         }
       }
     }
   }
 
-  private boolean overlap(Gradient first, Gradient second, int steps, int batch) {
-    FloatPointer a = pointers[first.ordinal()];
-    FloatPointer b = pointers[second.ordinal()];
-    if (a == null || b == null) {
-      return false;
+  /** Holds a result against memory that a run reads or writes; null is none. */
+  private void checkApart(Gradient written, String name, Pointer memory, long count) {
+    FloatPointer result = pointers[written.ordinal()];
+    if (!written.written() || result == null || memory == null) {
+      return;
     }
-    if (Native.address(a) == Native.address(b) && inPlace(first, second)) {
-      return false;
+    if (Native.overlap(result, written.count(spec, steps, batch), memory, count)) {
+      throw new IllegalArgumentException(
+          written.label() + ": expected memory of its own, got an overlap with " + name);
     }
-    return Native.overlap(a, first.count(spec, steps, batch), b, second.count(spec, steps, batch));
   }
 
   /** A state's gradient may be read and written in one place; the written one comes first. */
-  private static boolean inPlace(Gradient written, Gradient other) {
-    return written == Gradient.INITIAL_HIDDEN && other == Gradient.FINAL_HIDDEN
-        || written == Gradient.INITIAL_CELL && other == Gradient.FINAL_CELL;
+  private boolean inPlace(Gradient written, Gradient other) {
+    FloatPointer a = pointers[written.ordinal()];
+    FloatPointer b = pointers[other.ordinal()];
+    boolean paired =
+        written == Gradient.INITIAL_HIDDEN && other == Gradient.FINAL_HIDDEN
+            || written == Gradient.INITIAL_CELL && other == Gradient.FINAL_CELL;
+    return paired && a != null && b != null && Native.address(a) == Native.address(b);
+  }
+
+  /** The input is read again, so that no result may be written over it. */
+  private void checkInput() {
+    Argument input = spec.vocabulary() > 0 ? Argument.TOKENS : Argument.INPUT;
+    Pointer memory = session.lastInput();
+    for (Gradient written : GRADIENTS) {
+      checkApart(written, input.label(), memory, input.count(spec, steps, batch));
+    }
+    heldAgainst = memory;
   }
 
   @Override
   public void run() {
-    Native.check(GatefuseNative.gf_backward(session, struct));
+    if (heldAgainst != session.lastInput()) {
+      checkInput();
+    }
+    Native.check(GatefuseNative.gf_backward(session.handle(), struct));
   }
 }

@@ -4,7 +4,6 @@ package io.github.gatefuse.internal;
 import io.github.gatefuse.RnnSpec;
 import io.github.gatefuse.binding.GatefuseNative;
 import io.github.gatefuse.binding.gf_io;
-import io.github.gatefuse.binding.gf_session;
 import io.github.gatefuse.spi.Argument;
 import io.github.gatefuse.spi.BackendCall;
 import java.nio.Buffer;
@@ -22,7 +21,7 @@ final class NativeCall implements BackendCall {
   private static final Argument[] ARGUMENTS = Argument.values();
 
   private final RnnSpec spec;
-  private final gf_session session;
+  private final NativeSession session;
   private final gf_io io = Native.struct(gf_io.class, gf_io::new);
 
   /** By the arguments' order. A pointer keeps its buffer's memory from the garbage collector. */
@@ -33,7 +32,7 @@ final class NativeCall implements BackendCall {
   private Pointer stream;
   private int completion = GatefuseNative.GF_ON_RETURN;
 
-  NativeCall(RnnSpec spec, gf_session session, boolean hasStreams) {
+  NativeCall(RnnSpec spec, NativeSession session, boolean hasStreams) {
     this.spec = spec;
     this.session = session;
     this.hasStreams = hasStreams;
@@ -157,6 +156,8 @@ final class NativeCall implements BackendCall {
       io.completion(wanted);
       completion = wanted;
     }
-    Native.check(GatefuseNative.gf_forward(session, io));
+    Native.check(GatefuseNative.gf_forward(session.handle(), io));
+    Argument input = spec.vocabulary() > 0 ? Argument.TOKENS : Argument.INPUT;
+    session.remember(pointers[input.ordinal()]);
   }
 }

@@ -134,6 +134,11 @@ final class NativeModel implements BackendModel {
   }
 
   @Override
+  public boolean hasVendorProducts() {
+    return backend == Backend.CUDA;
+  }
+
+  @Override
   public boolean hasStreams() {
     return backend == Backend.CUDA;
   }
@@ -170,6 +175,10 @@ final class NativeModel implements BackendModel {
     struct.max_batch(options.maxBatch());
     struct.threads(options.threads());
     struct.tier(number(options.tier()));
+    struct.products(
+        options.vendorProducts()
+            ? GatefuseNative.GF_PRODUCTS_CUBLASLT
+            : GatefuseNative.GF_PRODUCTS_OWN);
     struct.backward(number(options.backward()));
     return struct;
   }

@@ -11,12 +11,16 @@ import io.github.gatefuse.spi.BackendCall;
 import io.github.gatefuse.spi.BackendSession;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import org.bytedeco.javacpp.Pointer;
 
 /** A session of the C interface. One thread at a time. */
 final class NativeSession implements BackendSession {
   private final RnnSpec spec;
   private final gf_session handle;
   private final boolean hasStreams;
+
+  /** The x or the tokens that the last forward call read, for the way back; null before. */
+  private Pointer lastInput;
 
   NativeSession(RnnSpec spec, gf_session handle, boolean hasStreams) {
     this.spec = spec;
@@ -26,12 +30,24 @@ final class NativeSession implements BackendSession {
 
   @Override
   public BackendCall call() {
-    return new NativeCall(spec, handle, hasStreams);
+    return new NativeCall(spec, this, hasStreams);
   }
 
   @Override
   public BackendBackwardCall backward() {
-    return new NativeBackwardCall(spec, handle);
+    return new NativeBackwardCall(spec, this);
+  }
+
+  gf_session handle() {
+    return handle;
+  }
+
+  void remember(Pointer input) {
+    lastInput = input;
+  }
+
+  Pointer lastInput() {
+    return lastInput;
   }
 
   @Override

@@ -25,6 +25,15 @@ public interface BackendModel extends AutoCloseable {
   }
 
   /**
+   * Whether a session can multiply with its device's vendor's library.
+   *
+   * @return false, unless an implementation has that
+   */
+  default boolean hasVendorProducts() {
+    return false;
+  }
+
+  /**
    * Whether calls take device memory and streams, and can be enqueued.
    *
    * @return false, unless an implementation has them
@@ -57,7 +66,7 @@ public interface BackendModel extends AutoCloseable {
   /**
    * Makes a session. Any number may be open.
    *
-   * @param options its capacity, one of the tiers and one of the ways back
+   * @param options its capacity, one of the tiers, products that there are and one of the ways back
    * @return a session that the caller owns
    * @throws IllegalArgumentException if the tier does not fit the network or the device
    * @throws GatefuseException if memory runs out

@@ -129,16 +129,25 @@ class FakeDeviceTest {
     RnnOptions options =
         RnnOptions.of(Backend.CUDA).withPrecision(Precision.BFLOAT16).withDevice(1);
     try (Rnn model = Rnn.create(SPEC, WEIGHTS, options);
-        Session open = model.session(SessionOptions.of(1, 1).withTier(Tier.CLUSTER))) {
+        Session open =
+            model.session(
+                SessionOptions.of(1, 1).withTier(Tier.CLUSTER).withVendorProducts(true))) {
       assertEquals("fake device 1", open.path().device());
       assertEquals("" + GatefuseNative.GF_BFLOAT16, open.path().precision());
       assertEquals("the grid is too small", open.path().reason());
       assertEquals(
           Map.of(
-              "tier", "" + GatefuseNative.GF_TIER_CLUSTER, "cluster", "4", "weights", "registers"),
+              "tier",
+              "" + GatefuseNative.GF_TIER_CLUSTER,
+              "cluster",
+              "4",
+              "weights",
+              "registers",
+              "products",
+              "" + GatefuseNative.GF_PRODUCTS_CUBLASLT),
           open.path().details());
       assertTrue(
-          open.path().toString().endsWith("; tier 3; cluster 4; weights registers"),
+          open.path().toString().endsWith("; tier 3; cluster 4; weights registers; products 1"),
           open.path().toString());
     }
   }
