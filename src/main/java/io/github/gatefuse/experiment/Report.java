@@ -202,8 +202,8 @@ final class Report {
   private String explanation() {
     Goal goal = plan.task().goal();
     StringBuilder out = new StringBuilder();
-    out.append("The ").append(goal.metric().label());
-    out.append(" is that of the last parameters on all held-out data");
+    out.append("What is told is the ").append(goal.metric().label());
+    out.append(" with the last parameters on all held-out data");
     out.append(
         plan.seeds().size() > 1
             ? ": mean and standard deviation over the complete runs of all seeds.\n"

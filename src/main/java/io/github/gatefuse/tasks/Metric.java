@@ -11,8 +11,8 @@ import io.github.gatefuse.training.Evaluation;
 public enum Metric {
   /** The mean loss; for cross-entropy in nats. */
   LOSS("loss", false),
-  /** The mean cross-entropy in bits. */
-  BITS("bits", false),
+  /** The mean cross-entropy in bits, each symbol being a byte. */
+  BITS_PER_BYTE("bits per byte", false),
   /** The share of right predictions. */
   ACCURACY("accuracy", true),
   /** The share of episodes that ended well. */
@@ -53,7 +53,7 @@ public enum Metric {
   public double of(Evaluation evaluation) {
     return switch (this) {
       case LOSS -> evaluation.loss();
-      case BITS -> evaluation.loss() / Math.log(2);
+      case BITS_PER_BYTE -> evaluation.loss() / Math.log(2);
       case ACCURACY, SUCCESS -> evaluation.accuracy();
     };
   }

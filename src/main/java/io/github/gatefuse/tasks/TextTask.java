@@ -126,7 +126,7 @@ public final class TextTask implements SupervisedTask {
 
   @Override
   public Goal goal() {
-    return Goal.open(Metric.BITS, frequencyBits());
+    return Goal.open(Metric.BITS_PER_BYTE, frequencyBits());
   }
 
   /**

@@ -76,7 +76,7 @@ class ExperimentCommandTest {
             "--out",
             folder.resolve("more").toString());
     assertEquals(0, bytes.code(), bytes.err());
-    assertTrue(bytes.out().contains("UR     seed 1  bits "), bytes.out());
+    assertTrue(bytes.out().contains("UR     seed 1  bits per byte "), bytes.out());
   }
 
   @Test
