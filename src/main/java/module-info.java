@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** Gated recurrent networks over whole sequences, in one call. */
+@SuppressWarnings("requires-automatic") // The charting libraries have no module declarations.
 module io.github.gatefuse {
   requires transitive org.bytedeco.javacpp;
   requires org.slf4j;
@@ -8,10 +9,17 @@ module io.github.gatefuse {
   // Only for the cuDNN backend, which says so where it is missing.
   requires static org.bytedeco.cuda;
 
+  // Only for the figures of experiments, which say so where they are missing.
+  requires static java.desktop;
+  requires static java.xml;
+  requires static org.apache.xmlgraphics.batik.svggen;
+  requires static org.knowm.xchart;
+
   exports io.github.gatefuse;
   exports io.github.gatefuse.io;
   exports io.github.gatefuse.reference;
   exports io.github.gatefuse.spi;
+  exports io.github.gatefuse.tasks;
   exports io.github.gatefuse.training;
 
   // JavaCPP reads the annotations of the binding.

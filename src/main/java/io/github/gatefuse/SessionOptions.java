@@ -20,12 +20,7 @@ import java.util.Objects;
  *     Backward#NONE} only
  */
 public record SessionOptions(
-    int maxSteps,
-    int maxBatch,
-    int threads,
-    Tier tier,
-    boolean vendorProducts,
-    Backward backward) {
+    int maxSteps, int maxBatch, int threads, Tier tier, boolean vendorProducts, Backward backward) {
   /**
    * Checks every component.
    *

@@ -12,11 +12,14 @@ final class Arguments {
   private final String command;
   private final Map<String, String> values;
   private final List<String> operands;
+  private final List<String> words;
 
-  private Arguments(String command, Map<String, String> values, List<String> operands) {
+  private Arguments(
+      String command, Map<String, String> values, List<String> operands, List<String> words) {
     this.command = command;
     this.values = values;
     this.operands = operands;
+    this.words = words;
   }
 
   /**
@@ -52,7 +55,7 @@ final class Arguments {
       }
       values.put(option.name(), value);
     }
-    return new Arguments(command, Map.copyOf(values), List.copyOf(operands));
+    return new Arguments(command, Map.copyOf(values), List.copyOf(operands), List.copyOf(words));
   }
 
   private static Option find(String command, List<Option> known, String name) {
@@ -67,6 +70,11 @@ final class Arguments {
 
   private static boolean isHelp(Option option) {
     return option.name().equals("--help");
+  }
+
+  /** All words, as they came. */
+  List<String> words() {
+    return words;
   }
 
   List<String> operands() {
@@ -107,5 +115,22 @@ final class Arguments {
     }
     throw new CommandException(
         name + ": expected a whole number from " + least + " to " + most + ", got " + text);
+  }
+
+  double real(String name, double least, double most, double standard) {
+    String text = values.get(name);
+    if (text == null) {
+      return standard;
+    }
+    try {
+      double value = Double.parseDouble(text);
+      if (value >= least && value <= most) {
+        return value;
+      }
+    } catch (NumberFormatException e) {
+      // Falls through, as above.
+    }
+    throw new CommandException(
+        name + ": expected a number from " + least + " to " + most + ", got " + text);
   }
 }

@@ -11,8 +11,8 @@ import java.io.PrintStream;
 import java.util.List;
 
 /**
- * The command line: {@code gatefuse score}, {@code train}, {@code info}, {@code version} and {@code
- * help}.
+ * The command line: {@code gatefuse score}, {@code train}, {@code experiment}, {@code info}, {@code
+ * version} and {@code help}.
  *
  * <p>Exit codes: {@link #OK}, {@link #DEFECT}, {@link #REFUSED}, {@link #BROKEN_PIPE}. Thread-safe;
  * it keeps no state.
@@ -41,7 +41,7 @@ public final class Main {
   private static final String TERMINAL_PROPERTY = "gatefuse.cli.terminal";
 
   private static final List<Command> COMMANDS =
-      List.of(new ScoreCommand(), new TrainCommand(), new InfoCommand());
+      List.of(new ScoreCommand(), new TrainCommand(), new ExperimentCommand(), new InfoCommand());
 
   private Main() {}
 
@@ -124,6 +124,7 @@ public final class Main {
             Commands:
               score FILE...   how surprising each line of a file is to a byte model
               train FILE...   a byte model of the lines of files
+              experiment TASK compare gates on a task, with a report and figures
               info            what runs on this machine, and why not more
               version         the version
               help [COMMAND]  this help, or that of a command

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.gatefuse.experiment;
+
+import io.github.gatefuse.RnnOptions;
+import io.github.gatefuse.tasks.Task;
+import io.github.gatefuse.tasks.Variant;
+import java.util.List;
+
+/**
+ * What is to be compared, and how. Immutable and thread-safe.
+ *
+ * @param task what is learnt
+ * @param variants that are compared
+ * @param seeds of weights and batches
+ * @param hidden H
+ * @param sequences B
+ * @param steps of each run; Long.MAX_VALUE where the time counts
+ * @param minutes of each run; infinite where the steps count
+ * @param rate the learning rate of Adam
+ * @param network backend, precision and device
+ * @param threads at most so many; 0 for all
+ */
+public record Plan(
+    Task task,
+    List<Variant> variants,
+    List<Long> seeds,
+    int hidden,
+    int sequences,
+    long steps,
+    double minutes,
+    double rate,
+    RnnOptions network,
+    int threads) {
+
+  /** Evaluations of a run, evenly over its steps or time, one at its beginning apart. */
+  static final int EVALUATIONS = 40;
+
+  /** Held-out sequences of an evaluation on the way; at the end all are used. */
+  static final int QUICK_SEQUENCES = 500;
+
+  /**
+   * The largest number of held-out batches of an evaluation on the way.
+   *
+   * @return at least 1
+   */
+  long quickBatches() {
+    return Math.max(1, QUICK_SEQUENCES / sequences);
+  }
+
+  /**
+   * The number of trainings.
+   *
+   * @return variants times seeds
+   */
+  public int runs() {
+    return variants.size() * seeds.size();
+  }
+}
