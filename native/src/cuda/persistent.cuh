@@ -137,12 +137,27 @@ class PersistentLayer {
     return static_cast<const Storage*>(a_.recurrent.weight) + row * a_.recurrent.stride +
            k_step * Op::kStep;
   }
-  GF_DEVICE Fragment load_fragment(int task, int step, int fragment) const {
+  // The lane's rows in the fragments of a task, from the task's first k step. Found once: nvcc
+  // would write it out for each step whose weights are in registers.
+  struct TaskRows {
+    const Storage* low[kFragments];
+    const Storage* high[kFragments];
+  };
+  GF_DEVICE TaskRows rows_of(int task) const {
     const int group = task / a_.shape.chunks;
-    const int k_step = task % a_.shape.chunks * a_.shape.chunk_steps + step;
+    const int k_step = task % a_.shape.chunks * a_.shape.chunk_steps;
     const int32_t unit = (role_.rank * a_.shape.groups + group) * kGroupUnits + role_.g;
-    return Op::load(weight(unit, 2 * fragment, k_step), weight(unit, 2 * fragment + 1, k_step),
-                    role_.t);
+    TaskRows rows;
+#pragma unroll
+    for (int f = 0; f < kFragments; ++f) {
+      rows.low[f] = weight(unit, 2 * f, k_step);
+      rows.high[f] = weight(unit, 2 * f + 1, k_step);
+    }
+    return rows;
+  }
+  GF_DEVICE Fragment load_fragment(const Storage* low, const Storage* high, int step) const {
+    const int k = step * Op::kStep;
+    return Op::load(low == nullptr ? low : low + k, high == nullptr ? high : high + k, role_.t);
   }
   GF_DEVICE Fragment& shared_fragment(int step, int fragment) const {
     const int index = (role_.warp * a_.shape.shared_steps + step) * kFragments + fragment;
@@ -151,22 +166,27 @@ class PersistentLayer {
 
   // What is not in registers lies in shared memory, each lane's own.
   GF_DEVICE void load_weights() {
+    const TaskRows first = rows_of(task(0));
+    const TaskRows second = rows_of(task(1));
 #pragma unroll
     for (int r = 0; r < kRegisterSteps; ++r) {
-      const int i = r < steps_of(0) ? 0 : 1;
-      const int step = i == 0 ? r : r - steps_of(0);
+      const bool in_first = r < steps_of(0);
+      const int step = in_first ? r : r - steps_of(0);
+      const bool there = in_first || (kLimits.register_tasks > 1 && step < steps_of(1));
 #pragma unroll
       for (int f = 0; f < kFragments; ++f) {
-        const bool there = i < kLimits.register_tasks && step < steps_of(i);
-        registers_[r][f] = there ? load_fragment(task(i), step, f) : Fragment{};
+        registers_[r][f] = there ? load_fragment(in_first ? first.low[f] : second.low[f],
+                                                 in_first ? first.high[f] : second.high[f], step)
+                                 : Fragment{};
       }
     }
     int at = 0;
     for (int i = 0; i < tasks_of_warp(); ++i) {
+      const TaskRows rows = rows_of(task(i));
       for (int step = first_shared_step(i); step < steps_of(i); ++step, ++at) {
 #pragma unroll
         for (int f = 0; f < kFragments; ++f) {
-          shared_fragment(at, f) = load_fragment(task(i), step, f);
+          shared_fragment(at, f) = load_fragment(rows.low[f], rows.high[f], step);
         }
       }
     }
