@@ -2,7 +2,9 @@
 package io.github.gatefuse.cli;
 
 import io.github.gatefuse.Backend;
+import io.github.gatefuse.Cell;
 import io.github.gatefuse.RnnOptions;
+import io.github.gatefuse.RnnSpec;
 import io.github.gatefuse.experiment.Plan;
 import io.github.gatefuse.tasks.AddingTask;
 import io.github.gatefuse.tasks.CopyTask;
@@ -29,6 +31,8 @@ import java.util.stream.Stream;
 record ExperimentSettings(Plan plan, Path out, String command) {
   private static final String NAMES =
       "adding, copy, mnist, mnist-rows, mnist-permuted, cifar10, text, program or match";
+
+  private static final int MOST_VALUES = Integer.MAX_VALUE / Float.BYTES;
 
   static ExperimentSettings of(Arguments arguments) {
     if (arguments.operands().size() != 1) {
@@ -64,9 +68,23 @@ record ExperimentSettings(Plan plan, Path out, String command) {
             arguments.real("--rate", 1e-12, 1e3, 1e-3),
             options(arguments.value("--backend").orElse(Backend.AUTO.id())),
             arguments.integer("--threads", 1, 1024, 0));
+    checkSize(plan);
     // What does not fit the data is found before the first run, not in each.
     plan.task().practice(plan.seeds().get(0), plan.sequences());
     return plan;
+  }
+
+  /** The largest buffers are those of inputs, hidden states and outputs of a whole batch. */
+  private static void checkSize(Plan plan) {
+    RnnSpec spec = plan.task().network(Cell.LSTM, plan.hidden());
+    int widest = Math.max(plan.hidden(), Math.max(spec.inputSize(), spec.outputs()));
+    double values = (double) plan.task().steps() * plan.sequences() * widest;
+    if (values > MOST_VALUES) {
+      throw new CommandException(
+          "--batch: expected sequences that fit a buffer of %d values, got %d of %d steps and %d"
+                  .formatted(MOST_VALUES, plan.sequences(), plan.task().steps(), widest)
+              + " values a step");
+    }
   }
 
   private static RnnOptions options(String backend) {

@@ -118,6 +118,7 @@ class ExperimentCommandTest {
         "copy --rate NaN | --rate: expected a number from",
         "copy --minutes 1 | --steps and --minutes: expected one of them",
         "copy --backend abacus | --backend: expected",
+        "copy --delay 1000000 --batch 60000 | got 60000 of 1000020 steps",
         "copy --delay 0 | --delay: expected a whole number from 1",
       })
   void wrongOptionsAreRefused(String words, String part) {
