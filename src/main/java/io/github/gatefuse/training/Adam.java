@@ -26,7 +26,17 @@ public record Adam(
     boolean decoupled,
     Predicate<RnnSpec.Parameter> decayed) {
 
-  /** Checks the ranges. */
+  /**
+   * Checks the ranges.
+   *
+   * @param beta1 how much of the mean gradient stays at each step, 0 to below 1
+   * @param beta2 the same of its mean square
+   * @param epsilon added to the root of the mean square, above 0
+   * @param decay of the weights, at least 0: times the learning rate if decoupled
+   * @param decoupled whether the decay is AdamW's
+   * @param decayed which tensors decay
+   * @throws IllegalArgumentException in words, if one does not fit
+   */
   public Adam {
     range("beta1", beta1, beta1 >= 0 && beta1 < 1, "0 to below 1");
     range("beta2", beta2, beta2 >= 0 && beta2 < 1, "0 to below 1");

@@ -35,6 +35,16 @@ public record Batch(
   /**
    * Checks the sizes that are known without a network.
    *
+   * @param steps T, at least 1
+   * @param sequences B, at least 1
+   * @param inputs [T, B, I], for a network without an embedding; else null
+   * @param tokens [T, B], for a network with an embedding; else null
+   * @param lengths [B], each 1 to T; null: all T
+   * @param classes [T, B], the number of the right output; null where values are predicted
+   * @param values [T, B, O], the right outputs; null where classes are predicted
+   * @param weights [T, B], how much a place counts in the loss, 0 for not at all; null: 1 each
+   * @param continues whether the sequences go on where those of the batch before ended: the network
+   *     then begins with that batch's final state, through which no gradient goes back
    * @throws IllegalArgumentException in words, if one does not fit
    */
   public Batch {

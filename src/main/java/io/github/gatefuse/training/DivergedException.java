@@ -8,6 +8,7 @@ package io.github.gatefuse.training;
 public final class DivergedException extends RuntimeException {
   private static final long serialVersionUID = 1L;
 
+  /** The step that was not taken. */
   private final long step;
 
   DivergedException(long step, String what) {

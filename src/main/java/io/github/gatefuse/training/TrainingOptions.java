@@ -33,7 +33,21 @@ public record TrainingOptions(
     int threads,
     Backward backward) {
 
-  /** Checks the ranges. */
+  /**
+   * Checks the ranges.
+   *
+   * @param maxSteps the largest T of a batch
+   * @param maxSequences the largest B of a batch
+   * @param loss what is made small
+   * @param rate the learning rate
+   * @param optimizer its settings
+   * @param clipping the gradient of all parameters together is scaled down to this norm where it is
+   *     longer; infinite for never
+   * @param network backend, precision, device; AUTO is the best backend that can go backwards
+   * @param threads at most so many; 0: all that the process may use
+   * @param backward what the network keeps for the way back
+   * @throws IllegalArgumentException in words, if one does not fit
+   */
   public TrainingOptions {
     Objects.requireNonNull(loss, "loss");
     Objects.requireNonNull(rate, "rate");
