@@ -84,7 +84,7 @@ constexpr InstanceLimits limits_of(Exchange exchange, int precision, int plain_b
   const bool wide = plain_blocks + scans > 4;
   if (precision == GF_FLOAT32) {
     if (exchange != Exchange::kBlock) return {8, wide ? 8 : 16, 1};
-    return wide ? InstanceLimits{8, 0, 1} : InstanceLimits{16, 4, 1};
+    return wide ? InstanceLimits{8, 0, 1} : InstanceLimits{16, 3, 1};
   }
   if (exchange != Exchange::kBlock) return {8, wide ? 10 : scans > 0 ? 18 : 20, 2};
   if (scans > 0) return {16, wide ? 2 : 4, 1};
