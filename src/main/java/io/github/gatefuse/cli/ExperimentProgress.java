@@ -9,44 +9,29 @@ import java.util.Locale;
  * one that tells what runs and how long all will take. Not thread-safe.
  */
 final class ExperimentProgress implements Watcher, AutoCloseable {
-  private static final long INTERVAL_NANOS = 200_000_000;
-  private static final int BAR = 24;
-  private static final String WIPE = "\r\033[K";
-
   private final Console console;
-  private final boolean shown;
+  private final TerminalLine terminal;
   private final int runs;
   private final long begun = System.nanoTime();
-  private long drawn = begun;
-  private boolean onScreen;
 
   ExperimentProgress(Console console, boolean shown, int runs) {
     this.console = console;
-    this.shown = shown;
+    terminal = new TerminalLine(console.err(), shown);
     this.runs = runs;
   }
 
   @Override
   public void progress(int run, double share, String text) {
-    long now = System.nanoTime();
-    if (shown && now - drawn >= INTERVAL_NANOS) {
-      drawn = now;
-      onScreen = true;
-      console.err().print(WIPE + line(run, runs, share, text, (now - begun) / 1e9));
-      console.err().flush();
-    }
+    terminal.draw(() -> line(run, runs, share, text, (System.nanoTime() - begun) / 1e9));
   }
 
   /** What the line says. */
   static String line(int run, int runs, double share, String text, double seconds) {
     double done = (run + share) / runs;
-    int full = (int) (done * BAR);
     return String.format(
         Locale.ROOT,
-        "[%s%s] %3d%%  run %d of %d: %s, %s left",
-        "#".repeat(full),
-        " ".repeat(BAR - full),
-        (int) (done * 100),
+        "%s  run %d of %d: %s, %s left",
+        TerminalLine.bar(done),
         run + 1,
         runs,
         text,
@@ -62,10 +47,6 @@ final class ExperimentProgress implements Watcher, AutoCloseable {
 
   @Override
   public void close() {
-    if (onScreen) {
-      console.err().print(WIPE);
-      console.err().flush();
-      onScreen = false;
-    }
+    terminal.wipe();
   }
 }

@@ -10,15 +10,9 @@ import java.util.function.LongConsumer;
  * thread-safe.
  */
 final class Progress implements LongConsumer, AutoCloseable {
-  private static final long INTERVAL_NANOS = 200_000_000;
-  private static final int BAR = 24;
-  private static final String WIPE = "\r\033[K";
-
-  private final PrintStream out;
-  private final boolean shown;
+  private final TerminalLine line;
   private final long total;
   private final long begun = System.nanoTime();
-  private long drawn = begun;
   private long done;
 
   /**
@@ -28,20 +22,14 @@ final class Progress implements LongConsumer, AutoCloseable {
    * @param total the bytes of the whole input, or -1 if that is not known
    */
   Progress(PrintStream out, boolean shown, long total) {
-    this.out = out;
-    this.shown = shown;
+    line = new TerminalLine(out, shown);
     this.total = total;
   }
 
   @Override
   public void accept(long bytes) {
     done += bytes;
-    long now = System.nanoTime();
-    if (shown && now - drawn >= INTERVAL_NANOS) {
-      drawn = now;
-      out.print(WIPE + text(done, total, (now - begun) / 1e9));
-      out.flush();
-    }
+    line.draw(() -> text(done, total, (System.nanoTime() - begun) / 1e9));
   }
 
   /** What the line says. */
@@ -53,22 +41,16 @@ final class Progress implements LongConsumer, AutoCloseable {
     }
     // A last line without a line feed is one prediction more than the file has bytes.
     double share = Math.min(1, (double) done / total);
-    int full = (int) (share * BAR);
     return String.format(
         Locale.ROOT,
-        "[%s%s] %3d%%  %s, %s left",
-        "#".repeat(full),
-        " ".repeat(BAR - full),
-        (int) (share * 100),
+        "%s  %s, %s left",
+        TerminalLine.bar(share),
         speed,
         Units.duration(Math.max(0, total - done) / rate));
   }
 
   @Override
   public void close() {
-    if (shown && drawn != begun) {
-      out.print(WIPE);
-      out.flush();
-    }
+    line.wipe();
   }
 }

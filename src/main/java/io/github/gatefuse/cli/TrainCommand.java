@@ -118,12 +118,7 @@ final class TrainCommand implements Command {
           "held_out_bits_per_byte",
           String.format(Locale.ROOT, "%.4f", bits(result.bestEvaluation())));
     }
-    Weights weights = result.best();
-    for (String name : weights.names()) {
-      boolean around = name.startsWith("embedding.") || name.startsWith("head.");
-      writer.add(around ? name : "rnn." + name, weights.floats(name), weights.shape(name));
-    }
-    writer.write(settings.out());
+    writer.add("rnn.", result.best()).write(settings.out());
   }
 
   static double bits(Evaluation evaluation) {

@@ -8,34 +8,19 @@ import java.util.function.Consumer;
 
 /** One line on a terminal that tells how far a training is; closing it wipes the line. */
 final class TrainProgress implements Consumer<TrainingLoop.Progress>, AutoCloseable {
-  private static final long INTERVAL_NANOS = 200_000_000;
-  private static final int BAR = 24;
-  private static final String WIPE = "\r\033[K";
-
-  private final PrintStream out;
-  private final boolean shown;
-  private long drawn;
-  private boolean written;
+  private final TerminalLine line;
 
   TrainProgress(PrintStream out, boolean shown) {
-    this.out = out;
-    this.shown = shown;
+    line = new TerminalLine(out, shown);
   }
 
   @Override
   public void accept(TrainingLoop.Progress progress) {
-    long now = System.nanoTime();
-    if (shown && (!written || now - drawn >= INTERVAL_NANOS)) {
-      drawn = now;
-      written = true;
-      out.print(WIPE + text(progress));
-      out.flush();
-    }
+    line.draw(() -> text(progress));
   }
 
   /** What the line says. */
   static String text(TrainingLoop.Progress progress) {
-    int full = (int) (progress.share() * BAR);
     double seconds = progress.elapsed().toNanos() / 1e9;
     double left = progress.share() > 0 ? seconds / progress.share() - seconds : 0;
     String heldOut =
@@ -45,10 +30,8 @@ final class TrainProgress implements Consumer<TrainingLoop.Progress>, AutoClosea
                 Locale.ROOT, ", held out %.3f", TrainCommand.bits(progress.evaluation()));
     return String.format(
         Locale.ROOT,
-        "[%s%s] %3d%%  step %d, %.3f bits per byte%s, %s left",
-        "#".repeat(full),
-        " ".repeat(BAR - full),
-        (int) (progress.share() * 100),
+        "%s  step %d, %.3f bits per byte%s, %s left",
+        TerminalLine.bar(progress.share()),
         progress.last().step() + 1,
         progress.meanLoss() / Math.log(2),
         heldOut,
@@ -57,9 +40,6 @@ final class TrainProgress implements Consumer<TrainingLoop.Progress>, AutoClosea
 
   @Override
   public void close() {
-    if (written) {
-      out.print(WIPE);
-      out.flush();
-    }
+    line.wipe();
   }
 }

@@ -122,14 +122,32 @@ public final class SafetensorsWriter {
    * @throws IllegalArgumentException on a second tensor of a name
    */
   public SafetensorsWriter add(Weights weights) {
+    return add("", weights);
+  }
+
+  /**
+   * Adds all tensors of a network as {@link Safetensors#weights(String)} finds them again.
+   *
+   * @param prefix what stands before the recurrent parameters' names, such as {@code rnn.}; the
+   *     embedding and the head never have one
+   * @param weights the parameters
+   * @return this
+   * @throws IllegalArgumentException on a second tensor of a name
+   */
+  public SafetensorsWriter add(String prefix, Weights weights) {
     for (String name : weights.names()) {
-      if (weights.isDouble(name)) {
-        add(name, weights.doubles(name), weights.shape(name));
-      } else {
-        add(name, weights.floats(name), weights.shape(name));
-      }
+      boolean around = name.startsWith("embedding.") || name.startsWith("head.");
+      add(weights, name, around ? name : prefix + name);
     }
     return this;
+  }
+
+  private void add(Weights weights, String name, String as) {
+    if (weights.isDouble(name)) {
+      add(as, weights.doubles(name), weights.shape(name));
+    } else {
+      add(as, weights.floats(name), weights.shape(name));
+    }
   }
 
   private SafetensorsWriter put(String name, Tensor tensor) {

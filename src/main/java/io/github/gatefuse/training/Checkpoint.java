@@ -37,7 +37,10 @@ record Checkpoint(
   private static final String SPEC = "network";
   private static final String STEPS = "steps";
   private static final String NOTE = "note.";
-  private static final String LAYERS = "rnn.";
+
+  /** What stands before the names of the layers' parameters, as in files of models. */
+  static final String LAYERS = "rnn.";
+
   private static final String FIRST = "adam.mean";
   private static final String SECOND = "adam.square";
   private static final String HIDDEN = "state.h";
@@ -50,7 +53,7 @@ record Checkpoint(
             .metadata(SPEC, spec.toString())
             .metadata(STEPS, Long.toString(steps));
     notes.forEach((key, value) -> writer.metadata(NOTE + key, value));
-    addParameters(writer, weights);
+    writer.add(LAYERS, weights);
     writer.add(FIRST, first, first.length).add(SECOND, second, second.length);
     if (state != null) {
       int[] shape = {state.slots(), state.batch(), state.hiddenSize()};
@@ -62,16 +65,8 @@ record Checkpoint(
     writer.write(path);
   }
 
-  /** Parameters as files of models have them: those of the layers behind a prefix. */
-  static void addParameters(SafetensorsWriter writer, Weights weights) {
-    for (String name : weights.names()) {
-      boolean around = name.startsWith("embedding.") || name.startsWith("head.");
-      writer.add(around ? name : LAYERS + name, weights.floats(name), weights.shape(name));
-    }
-  }
-
   /**
-   * Reads parameters that {@link #addParameters} wrote.
+   * Reads parameters that were written with the prefix {@link #LAYERS}.
    *
    * @throws IllegalArgumentException if they are those of another network
    */

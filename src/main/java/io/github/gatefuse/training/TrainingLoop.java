@@ -350,9 +350,7 @@ public final class TrainingLoop {
 
     private void saveBest() {
       if (checkpoint != null) {
-        SafetensorsWriter writer = SafetensorsWriter.create();
-        Checkpoint.addParameters(writer, best);
-        writer.write(bestFile());
+        SafetensorsWriter.create().add(Checkpoint.LAYERS, best).write(bestFile());
       }
     }
 
