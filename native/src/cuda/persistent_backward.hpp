@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the host and the persistent kernels of the way back say to each other.
+#pragma once
+
+#include <cstdint>
+
+#include "cuda/persistent.hpp"
+
+namespace gatefuse::cuda {
+
+// One layer and direction over a chunk of time, from its last step to its first. A row joins at its
+// own last step. B is the batch of the call; rows are places.
+struct PersistentBackwardArguments {
+  Pass pass;
+  PersistentShape shape;
+  Matrix recurrent;  // transposed: [H, rows of LayerWeights::recurrent], without a bias
+  int32_t hidden;
+  int32_t rows;         // those that run at the first step of the chunk
+  int32_t first_slice;  // of this launch
+  const float* kept;    // [steps, B, kept_stride] pre-activations of the blocks, unit by unit
+  int64_t kept_stride;
+  const float* candidate;  // [steps, B, H] the candidate's recurrent part where it is apart, or null
+  const float* h;          // [steps, B, H] before each step
+  const float* c;          // [steps + 1, B, H] before each step, and after the last; or null
+  const float* dy;         // gradients by the layer's output, by the caller's place; null: zeros
+  int64_t dy_stride;       // D * H
+  float* dh;               // [B, H] by h after the last step, then by h before the first
+  float* dc;               // the same for c; null without a cell state
+  float* da;               // [steps, B, kept_stride] by the pre-activations, of the input's part
+  float* da_recurrent;     // the same of the recurrent part; null where that is no other
+  unsigned long long* timed_out;  // receives a step that was waited for in vain
+  uint64_t patience;              // nanoseconds after which a wait is in vain
+};
+
+// The kernel for a cell, null where there is none: so far for cells with neither scans nor a second
+// product in their steps.
+using PersistentBackwardKernel = void (*)(PersistentBackwardArguments);
+PersistentBackwardKernel block_backward_kernel(int32_t cell, int32_t precision);
+PersistentBackwardKernel cluster_backward_kernel(int32_t cell, int32_t precision);
+
+}  // namespace gatefuse::cuda
