@@ -16,8 +16,9 @@ struct StepArguments {
   int32_t hidden;
   int32_t slots;  // H / chunk
   int32_t chunk;
-  const float* x;  // [rows, x_stride] projections of the input
+  float* x;  // [rows, x_stride] projections of the input; a scan adds the products to its slots
   int64_t x_stride;
+  int32_t keep;  // whether the sums of both parts take the place of the projections
   float* recurrent;  // [rows, recurrent_stride] products with h; a scan uses its slots up
   int64_t recurrent_stride;
   const float* candidate;  // [rows, H] products with reset * h; null unless the cell resets before
@@ -27,6 +28,9 @@ struct StepArguments {
   float* c;                // [rows, H] in place; null without a cell state
   float* y;                // the layer's output, by place; null for none
   int64_t y_stride;        // D * H
+  float* kept_h;           // [rows, H] h after the step for the way back; null for none
+  float* kept_c;           // the same for c
+  float* kept_candidate;   // [rows, H] the candidate's recurrent part where it is apart, for `keep`
 };
 
 // The pointwise kernels of a cell, for all rows of a step.

@@ -258,6 +258,7 @@ class PersistentLayer {
     }
     if (!last) exchange_.publish(i, role_.pointwise, h_);
     if (role_.pointwise) write_output(s);
+    if (role_.pointwise && a_.kept_h != nullptr) keep_states(s);
   }
 
   struct TaskSums {
@@ -363,6 +364,7 @@ class PersistentLayer {
         float pre[2];
 #pragma unroll
         for (int j = 0; j < 2; ++j) pre[j] = x[j][b] + (bias_[b] + sums.r[b / 2][b % 2 * 2 + j]);
+        if (a_.keep != 0) keep_slots(i, b, pre);
         slots_.publish(scan, first_slot, pre);
       }
     }
@@ -399,6 +401,36 @@ class PersistentLayer {
     Cell::forward(PreActivations<Lane>{inputs, recurrent}, gates, c, h);
     if constexpr (Cell::kCellState) c_[j] = c.v;
     h_[j] = h.v;
+    if (a_.keep != 0) keep(step_row(s, j), inputs, recurrent);
+  }
+
+  // The row's number among those of all steps of the pass.
+  GF_DEVICE int64_t step_row(int32_t s, int j) const {
+    return int64_t{s - a_.pass.first} * a_.pass.sequences.batch + role_.row[j];
+  }
+
+  // Puts pre-activations in the place of the projections, as a step backwards reads them.
+  GF_DEVICE void keep(int64_t row, const Lane (&inputs)[kPlain],
+                      const Lane (&recurrent)[kPlain]) const {
+    float* to = a_.x + row * a_.x_stride + int64_t{role_.unit} * kPlain;
+#pragma unroll
+    for (int b = 0; b < kPlain; ++b) {
+      if constexpr (Cell::kCandidateApart) {
+        if (b == Cell::kCandidate) {
+          a_.kept_candidate[row * a_.hidden + role_.unit] = recurrent[b].v;
+          continue;
+        }
+      }
+      to[b] = inputs[b].v + recurrent[b].v;
+    }
+  }
+  GF_DEVICE void keep_slots(int32_t i, int b, const float (&pre)[2]) const {
+#pragma unroll
+    for (int j = 0; j < 2; ++j) {
+      const int32_t s = a_.pass.first + i;
+      if (role_.unit >= a_.slots || role_.row[j] >= a_.rows || s >= role_.length[j]) continue;
+      a_.x[step_row(s, j) * a_.x_stride + packed_row(role_.unit, b)] = pre[j];
+    }
   }
 
   // Behind the exchange: nobody waits for it.
@@ -410,6 +442,16 @@ class PersistentLayer {
       const int32_t row = role_.row[j];
       const int64_t place = a_.pass.sequences.place(a_.pass.time(s, row), row);
       a_.y[place * a_.y_stride + role_.unit] = h_[j];
+    }
+  }
+
+  GF_DEVICE void keep_states(int32_t s) const {
+#pragma unroll
+    for (int j = 0; j < 2; ++j) {
+      if (!own(j) || s >= role_.length[j]) continue;
+      const int64_t at = step_row(s, j) * a_.hidden + role_.unit;
+      a_.kept_h[at] = h_[j];
+      if constexpr (Cell::kCellState) a_.kept_c[at] = c_[j];
     }
   }
 

@@ -36,6 +36,13 @@ int32_t checked_tier(int32_t tier) {
   return tier;
 }
 
+const gf_session_options& checked(const gf_session_options& options) {
+  in_range("max_steps", options.max_steps, 1, INT32_MAX);
+  in_range("max_batch", options.max_batch, 1, INT32_MAX);
+  in_range("backward", options.backward, GF_BACKWARD_NONE, GF_BACKWARD_RECOMPUTE);
+  return options;
+}
+
 std::unique_ptr<VendorProducts> vendor_products(const Model& model, int32_t products) {
   in_range("products", products, GF_PRODUCTS_OWN, GF_PRODUCTS_CUBLASLT);
   if (products == GF_PRODUCTS_OWN) return nullptr;
@@ -69,12 +76,8 @@ Session::Session(const Model& model, const gf_session_options& options, Memory m
                         std::max(1, options.max_batch))),
       patience_(patience()),
       arena_(memory == kMeasured),
+      tape_(model, arena_, own_stream_, checked(options)),
       vendor_(vendor_products(model, options.products)) {
-  if (options.backward != GF_BACKWARD_NONE) {
-    wrong("backward", "GF_BACKWARD_NONE of the CUDA backend", "another");
-  }
-  in_range("max_steps", options.max_steps, 1, INT32_MAX);
-  in_range("max_batch", options.max_batch, 1, INT32_MAX);
   model_.finish();
   max_steps_ = options.max_steps;
   max_batch_ = options.max_batch;
@@ -104,10 +107,9 @@ Session::Session(const Model& model, const gf_session_options& options, Memory m
     copies_.x = take("session input", max_steps_, max_batch_, spec_.input);
   }
   copies_.y = take("session output", max_steps_, max_batch_, width);
-  for (int64_t turn = 0; turn < std::min<int64_t>(spec_.layers - 1, 2); ++turn) {
-    between_[turn] = take("session results between layers", max_steps_, max_batch_, width);
+  if (!tape_.keeps_pre_activations()) {
+    projected_ = take("session projections", chunk_rows_, rows);
   }
-  projected_ = take("session projections", chunk_rows_, rows);
   if (tier_.exchange == Exchange::kGrid) {
     const int64_t slices = (max_batch_ + kSliceRows - 1) / kSliceRows;
     const int64_t tile = int64_t{kSliceRows} * tier_.shape.tile_stride * sizeof(float);
@@ -145,7 +147,7 @@ Session::Session(const Model& model, const gf_session_options& options, Memory m
 // The head's logits may be more than the projections: each is tried out where it goes.
 void Session::prepare_products() {
   for (int64_t slot = 0; slot < spec_.slots(); ++slot) {
-    vendor_->prepare(model_.layer(slot).input, projected_, chunk_rows_);
+    vendor_->prepare(model_.layer(slot).input, projected(slot, 0), chunk_rows_);
   }
   if (spec_.outputs > 0) {
     vendor_->prepare(model_.head(), head_, std::min(kHeadRows, max_steps_ * max_batch_));
@@ -254,6 +256,7 @@ void Session::forward(const gf_io& io) {
 void Session::issue(const gf_io& io) {
   order_rows();
   copy_in(io);
+  tape_.begin({sequences_, tensors_.x, tensors_.tokens});
   check_integers(io);
   clear_tails();
   load_states();
@@ -433,7 +436,7 @@ float* Session::cell(int64_t slot) const {
 
 // Null: nobody reads it.
 float* Session::layer_output(int64_t layer) const {
-  if (layer < spec_.layers - 1) return between_[layer % 2];
+  if (layer < spec_.layers - 1) return tape_.between(layer);
   if (tensors_.y != nullptr) return tensors_.y;
   return spec_.outputs > 0 ? copies_.y : nullptr;
 }
@@ -447,30 +450,22 @@ void Session::run_layers() {
 }
 
 void Session::run_pass(int64_t layer, int64_t direction) {
+  const int64_t slot = layer * spec_.directions + direction;
+  const int64_t state = int64_t{batch_.size()} * spec_.hidden;
+  const auto keep = [&](float* to, const float* from) {
+    if (to != nullptr) copy("session states", to, from, state, cudaMemcpyDeviceToDevice);
+  };
+  keep(tape_.hidden(slot, 0), hidden(slot));
+  keep(tape_.cell(slot, 0), cell(slot));
   const int32_t chunk = static_cast<int32_t>(std::max<int64_t>(1, chunk_rows_ / batch_.size()));
   for (int32_t first = 0; first < batch_.longest(); first += chunk) {
     run_chunk(layer, direction, first, std::min(chunk, batch_.longest() - first));
   }
 }
 
-Rows Session::input_rows(int64_t layer, const Pass& pass) const {
-  Rows rows = {};
-  rows.count = pass.steps * sequences_.batch;
-  rows.pass = pass;
-  rows.stride = spec_.layer_input(layer);
-  rows.kind = Rows::kInputs;
-  if (layer > 0) {
-    rows.base = layer_output(layer - 1);
-  } else if (tensors_.tokens == nullptr) {
-    rows.base = tensors_.x;
-  } else {
-    rows.kind = Rows::kTokens;
-    rows.base = model_.embedding();
-    rows.tokens = tensors_.tokens;
-    rows.vocabulary = static_cast<int32_t>(spec_.vocabulary);
-    rows.unknown = model_.unknown();
-  }
-  return rows;
+// Where the projections of steps from `first` on go.
+float* Session::projected(int64_t slot, int64_t first) const {
+  return projected_ != nullptr ? projected_ : tape_.pre_activations(slot, first);
 }
 
 float* Session::output_of(int64_t layer, int64_t direction) const {
@@ -491,7 +486,8 @@ void Session::multiply_many(const Product& product) {
 void Session::run_chunk(int64_t layer, int64_t direction, int32_t first, int32_t steps) {
   const Pass pass = {sequences_, first, steps, direction == 1};
   const Matrix& input = model_.layer(layer * spec_.directions + direction).input;
-  multiply_many({input, input_rows(layer, pass), projected_, input.outputs});
+  float* projections = projected(layer * spec_.directions + direction, first);
+  multiply_many({input, tape_.input_rows(layer, pass), projections, input.outputs});
   if (tier_.persistent()) {
     run_persistent(layer, direction, pass);
   } else {
@@ -518,6 +514,7 @@ void Session::run_steps(int64_t layer, int64_t direction, const Pass& pass) {
   step.c = cell(slot);
   step.y = output_of(layer, direction);
   step.y_stride = spec_.directions * spec_.hidden;
+  step.keep = tape_.keeps_pre_activations();
   const auto rows_of = [&](const float* matrix) {
     Rows rows = {};
     rows.kind = Rows::kMatrix;
@@ -531,7 +528,10 @@ void Session::run_steps(int64_t layer, int64_t direction, const Pass& pass) {
   for (int32_t s = pass.first; s < pass.first + pass.steps; ++s) {
     step.s = s;
     step.rows = batch_.active(s, step.rows);
-    step.x = projected_ + int64_t{s - pass.first} * sequences_.batch * step.x_stride;
+    step.x = projected(slot, pass.first) + int64_t{s - pass.first} * batch_.size() * step.x_stride;
+    step.kept_h = tape_.hidden(slot, s + 1);
+    step.kept_c = tape_.cell(slot, s + 1);
+    step.kept_candidate = tape_.candidate(slot, s);
     multiply(model_.precision(),
              {weights.recurrent, rows_of(step.h), recurrent_, step.recurrent_stride}, stream_);
     if (spec_.cell->reset_before) {
@@ -557,12 +557,16 @@ void Session::run_persistent(int64_t layer, int64_t direction, const Pass& pass)
   arguments.rows = batch_.active(pass.first, batch_.size());
   arguments.slots = static_cast<int32_t>(spec_.hidden / spec_.chunk);
   arguments.chunk = static_cast<int32_t>(spec_.chunk);
-  arguments.x = projected_;
+  arguments.x = projected(slot, pass.first);
   arguments.x_stride = weights.input.outputs;
   arguments.h = hidden(slot);
   arguments.c = cell(slot);
   arguments.y = output_of(layer, direction);
   arguments.y_stride = spec_.directions * spec_.hidden;
+  arguments.keep = tape_.keeps_pre_activations();
+  arguments.kept_h = tape_.hidden(slot, pass.first + 1);
+  arguments.kept_c = tape_.cell(slot, pass.first + 1);
+  arguments.kept_candidate = tape_.candidate(slot, pass.first);
   arguments.exchange = exchange_;
   arguments.arrived = arrived_;
   arguments.timed_out = wrong_ + kTimedOut;

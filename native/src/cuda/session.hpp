@@ -9,6 +9,7 @@
 #include "cuda/device.hpp"
 #include "cuda/model.hpp"
 #include "cuda/product.cuh"
+#include "cuda/tape.hpp"
 #include "cuda/tiers.hpp"
 #include "cuda/vendor_products.hpp"
 #include "gatefuse.h"
@@ -87,7 +88,7 @@ class Session {
   void forget_failures();
   void tell_failure();
 
-  Rows input_rows(int64_t layer, const Pass& pass) const;
+  float* projected(int64_t slot, int64_t first) const;
   float* layer_output(int64_t layer) const;
   float* output_of(int64_t layer, int64_t direction) const;
   float* hidden(int64_t slot) const;
@@ -105,6 +106,7 @@ class Session {
   Event done_;
   Report report_;
   DeviceArena arena_;
+  Tape tape_;
   std::unique_ptr<VendorProducts> vendor_;  // null: products are our own
   std::vector<int32_t> rows_;               // of batch_
   Batch batch_;
@@ -112,7 +114,6 @@ class Session {
   Tensors copies_ = {};          // of host buffers, as large as the largest call
   float* h_ = nullptr;           // [slots, B, H] by place
   float* c_ = nullptr;           // the same
-  float* between_[2] = {};       // [T, B, D*H] by the caller's place: results of a layer, by turns
   float* projected_ = nullptr;   // [chunk rows, rows of LayerWeights::input]
   float* recurrent_ = nullptr;   // [B, rows of LayerWeights::recurrent]
   float* candidate_ = nullptr;   // [B, H]

@@ -44,6 +44,20 @@ struct StepOf {
     const float* at = step.gates + (int64_t{row} * kScans + scan) * 2 * step.hidden + unit;
     return {{at[0]}, {at[step.hidden]}};
   }
+  // Puts the pre-activations in the place of the projections, as a step backwards reads them.
+  GF_DEVICE void keep(const Lane (&x_parts)[kPlain], const Lane (&recurrent_parts)[kPlain]) const {
+    float* to = step.x + row * step.x_stride + int64_t{unit} * kPlain;
+#pragma unroll
+    for (int b = 0; b < kPlain; ++b) {
+      if constexpr (Cell::kCandidateApart) {
+        if (b == Cell::kCandidate) {
+          step.kept_candidate[state()] = recurrent_parts[b].v;
+          continue;
+        }
+      }
+      to[b] = x_parts[b].v + recurrent_parts[b].v;
+    }
+  }
   GF_DEVICE int64_t state() const { return int64_t{row} * step.hidden + unit; }
 };
 
@@ -81,6 +95,9 @@ __global__ void pointwise_kernel(const StepArguments step) {
   Cell::forward(PreActivations<Lane>{x, recurrent}, gates, c, h);
   if constexpr (Cell::kCellState) step.c[of.state()] = c.v;
   step.h[of.state()] = h.v;
+  if (step.kept_h != nullptr) step.kept_h[of.state()] = h.v;
+  if (step.kept_c != nullptr) step.kept_c[of.state()] = c.v;
+  if (step.keep != 0) of.keep(x, recurrent);
   if (step.y != nullptr) {
     const int64_t place = step.pass.sequences.place(step.pass.time(step.s, row), row);
     step.y[place * step.y_stride + unit] = h.v;
@@ -110,11 +127,15 @@ __global__ void scan_kernel(const StepArguments step) {
   const int32_t row = static_cast<int32_t>(blockIdx.x) / Of::kScans;
   const int32_t scan = static_cast<int32_t>(blockIdx.x) % Of::kScans;
   const int64_t first = int64_t{step.hidden} * Of::kPlain + int64_t{scan} * step.slots;
-  const float* x = step.x + row * step.x_stride + first;
+  float* x = step.x + row * step.x_stride + first;
   float* recurrent = step.recurrent + row * step.recurrent_stride + first;
   float* gate = step.gates + (int64_t{row} * Of::kScans + scan) * 2 * step.hidden;
+  for (int32_t k = static_cast<int32_t>(threadIdx.x); k < step.slots; k += 32) {
+    x[k] += recurrent[k];
+  }
+  __syncwarp(kAllLanes);
   scan_row(static_cast<int>(threadIdx.x), step.slots, step.chunk,
-           [&](int32_t k) { return x[k] + recurrent[k]; }, recurrent,
+           [&](int32_t k) { return x[k]; }, recurrent,
            {gate, gate + step.hidden, 0, step.hidden});
 }
 
