@@ -46,6 +46,39 @@ void check_call(const Spec& spec, const gf_io& io, int64_t max_steps, int64_t ma
   if (io.target_log_probs != nullptr) needs("targets", io.targets, true, "[T, B] targets");
 }
 
+void check_gradients(const Spec& spec, const gf_gradients& gradients) {
+  in_range("accumulate", gradients.accumulate, 0, 1);
+  if (!spec.cell->cell_state) {
+    needs("dcn", gradients.dcn, false, "null (this cell has no cell state)");
+    needs("dc0", gradients.dc0, false, "null (this cell has no cell state)");
+  }
+  if (spec.outputs == 0) {
+    needs("dlogits", gradients.dlogits, false, "null (this network has no head)");
+  }
+  if (spec.vocabulary > 0) {
+    needs("dx", gradients.dx, false, "null (this network takes tokens)");
+  }
+}
+
+void LastForward::check(int64_t updates) const {
+  if (!there_) {
+    throw Error(GF_INVALID_STATE,
+                "backward: expected a forward pass before, got none that succeeded");
+  }
+  if (updates_ != updates) {
+    throw Error(
+        GF_INVALID_STATE,
+        "backward: expected a forward pass with the model's present weights, got one before "
+        "their last update");
+  }
+}
+
+void no_way_back() {
+  throw Error(GF_INVALID_STATE,
+              "backward: expected a session with GF_BACKWARD_STORE or GF_BACKWARD_RECOMPUTE, got "
+              "one with GF_BACKWARD_NONE");
+}
+
 void Batch::take(const gf_io& io) {
   steps_ = io.steps;
   batch_ = io.batch;

@@ -15,6 +15,30 @@ void in_range(const char* name, int64_t value, int64_t least, int64_t most);
 // Checks the sizes of a call, and which pointers are there and which are null.
 void check_call(const Spec& spec, const gf_io& io, int64_t max_steps, int64_t max_batch);
 
+// Checks which pointers of a way back are there and which are null.
+void check_gradients(const Spec& spec, const gf_gradients& gradients);
+
+// Whether the last forward pass of a session may be gone back over.
+class LastForward {
+ public:
+  // It has failed, or is not complete yet.
+  void forget() { there_ = false; }
+  // It has been made with a model after so many updates.
+  void remember(int64_t updates) {
+    there_ = true;
+    updates_ = updates;
+  }
+  // An Error says why not.
+  void check(int64_t updates) const;
+
+ private:
+  bool there_ = false;
+  int64_t updates_ = 0;
+};
+
+// What a session without a way back says.
+[[noreturn]] void no_way_back();
+
 // The rows of a call's batch, sorted by length, longest first and in the caller's order among
 // equals: the rows still running are always the first ones, and ended rows cost nothing. A "row" is
 // a place in that order. The arrays are the owner's, of the session's largest batch each.

@@ -129,6 +129,7 @@ T __shfl_xor_sync(unsigned mask, T value, int lane_mask, int width = warpSize, G
   return gatefuse::emulation::shuffle_value(mask, value, gatefuse::emulation::Shuffle::exclusive_or,
                                             lane_mask, width, where);
 }
+inline int __ffs(unsigned bits) { return __builtin_ffs(static_cast<int>(bits)); }
 inline unsigned __ballot_sync(unsigned mask, int predicate, GF_EMULATED_WHERE) {
   return gatefuse::emulation::ballot(mask, predicate != 0, where);
 }

@@ -25,10 +25,6 @@ int best_width(int64_t vectors) {
   return best;
 }
 
-void no_pointer(const char* name, const void* pointer, const char* expected) {
-  if (pointer != nullptr) wrong(name, expected, "a pointer");
-}
-
 }  // namespace
 
 Backward::Backward(Model& model, const Tape& tape, const Batch& batch, Arena& arena,
@@ -143,30 +139,7 @@ void Backward::make_recompute_buffers(Arena& arena) {
 
 void Backward::remember(const gf_io& io) {
   io_ = io;
-  updates_ = model_.updates();
-  has_forward_ = true;
-}
-
-void Backward::check(const gf_gradients& gradients) const {
-  if (!has_forward_) {
-    throw Error(GF_INVALID_STATE,
-                "backward: expected a forward pass before, got none that succeeded");
-  }
-  if (updates_ != model_.updates()) {
-    throw Error(
-        GF_INVALID_STATE,
-        "backward: expected a forward pass with the model's present weights, got one before "
-        "their last update");
-  }
-  in_range("accumulate", gradients.accumulate, 0, 1);
-  if (!spec_.cell->cell_state) {
-    no_pointer("dcn", gradients.dcn, "null (this cell has no cell state)");
-    no_pointer("dc0", gradients.dc0, "null (this cell has no cell state)");
-  }
-  if (spec_.outputs == 0) {
-    no_pointer("dlogits", gradients.dlogits, "null (this network has no head)");
-  }
-  if (spec_.vocabulary > 0) no_pointer("dx", gradients.dx, "null (this network takes tokens)");
+  last_.remember(model_.updates());
 }
 
 int Backward::members_for_work() const {
@@ -176,7 +149,8 @@ int Backward::members_for_work() const {
 }
 
 void Backward::propagate(const gf_gradients& gradients) {
-  check(gradients);
+  last_.check(model_.updates());
+  check_gradients(spec_, gradients);
   g_ = gradients;
   team::run(*this, barrier_, members_for_work());
 }

@@ -27,7 +27,7 @@ class Backward final : private Job {
            const gf_session_options& options, int threads);
 
   // What the tape holds is of no use any more; or is that of this call.
-  void forget() { has_forward_ = false; }
+  void forget() { last_.forget(); }
   void remember(const gf_io& io);
 
   void propagate(const gf_gradients& gradients);
@@ -60,7 +60,6 @@ class Backward final : private Job {
     int64_t stride = 0;
   };
 
-  void check(const gf_gradients& gradients) const;
   int members_for_work() const;
   Pack factor_pack(Arena& arena, int64_t columns);
   void make_recompute_buffers(Arena& arena);
@@ -119,8 +118,7 @@ class Backward final : private Job {
   int64_t max_steps_, max_batch_, chunk_rows_, stride_;
   std::vector<Member> members_;
   std::vector<int64_t> tensors_;  // where each tensor's values begin among all
-  bool has_forward_ = false;
-  int64_t updates_ = 0;  // of the model, at the forward pass
+  LastForward last_;
   gf_io io_ = {};        // of the forward pass
   gf_gradients g_ = {};  // of the call that runs
 

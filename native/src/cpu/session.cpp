@@ -245,11 +245,7 @@ void Session::clear_tails(const Member& me) {
 }
 
 void Session::backward(const gf_gradients& gradients) {
-  if (backward_ == nullptr) {
-    throw Error(GF_INVALID_STATE,
-                "backward: expected a session with GF_BACKWARD_STORE or GF_BACKWARD_RECOMPUTE, got "
-                "one with GF_BACKWARD_NONE");
-  }
+  if (backward_ == nullptr) no_way_back();
   backward_->propagate(gradients);
 }
 

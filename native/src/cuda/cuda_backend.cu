@@ -89,10 +89,7 @@ gf_status model_update(void* model, const float* parameters, int64_t count, gf_m
   return guard(message, [&] {
     Model& self = *static_cast<Model*>(model);
     const UseDevice use(self.device().index);
-    self.spec().for_each_tensor(parameters, count,
-                                [&](int32_t index, const float* data, int64_t values) {
-                                  self.set_tensor(index, data, values);
-                                });
+    self.update(parameters, count);
   });
 }
 
@@ -107,7 +104,7 @@ void model_destroy(void* model) {
 gf_status session_create(void* model, const gf_session_options* options, void** session,
                          gf_message* message) {
   return guard(message, [&] {
-    const Model& of = *static_cast<Model*>(model);
+    Model& of = *static_cast<Model*>(model);
     const UseDevice use(of.device().index);
     *session = new Owned{of.device().index, std::make_unique<Session>(of, *options)};
   });
@@ -116,7 +113,7 @@ gf_status session_create(void* model, const gf_session_options* options, void** 
 gf_status session_bytes_needed(void* model, const gf_session_options* options, int64_t* bytes,
                                gf_message* message) {
   return guard(message, [&] {
-    const Model& of = *static_cast<Model*>(model);
+    Model& of = *static_cast<Model*>(model);
     const UseDevice use(of.device().index);
     *bytes = Session(of, *options, Session::kMeasured).bytes();
   });
@@ -144,11 +141,11 @@ gf_status forward(void* session, const gf_io* io, gf_message* message) {
   });
 }
 
-gf_status backward(void*, const gf_gradients*, gf_message* message) {
-  return guard(message, [] {
-    throw Error(GF_INVALID_STATE,
-                "backward: expected a session with GF_BACKWARD_STORE or "
-                "GF_BACKWARD_RECOMPUTE, got one of the CUDA backend, which has none");
+gf_status backward(void* session, const gf_gradients* gradients, gf_message* message) {
+  return guard(message, [&] {
+    Owned& self = *static_cast<Owned*>(session);
+    const UseDevice use(self.device);
+    self.session->backward(*gradients);
   });
 }
 

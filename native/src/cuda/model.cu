@@ -102,8 +102,8 @@ void Model::make_layer(LayerWeights& weights, int64_t input) {
 }
 
 // With reset before, the candidate's recurrent rows are a matrix of their own.
-Matrix& Model::matrix_of(const Spec::Tensor& tensor, size_t block) {
-  LayerWeights& weights = layers_[tensor.slot];
+const Matrix& Model::matrix(const Spec::Tensor& tensor, size_t block) const {
+  const LayerWeights& weights = layers_[tensor.slot];
   if (!is_recurrent(tensor)) return weights.input;
   const bool own = spec_.cell->reset_before && is_candidate(*spec_.cell, block);
   return own ? weights.candidate : weights.recurrent;
@@ -130,7 +130,7 @@ Placement Model::placement(const Spec::Tensor& tensor, size_t block) const {
   return {static_cast<int32_t>(rows), before, plain};
 }
 
-void Model::pack_block(Matrix& matrix, const Spec::Tensor& tensor, const float* data,
+void Model::pack_block(const Matrix& matrix, const Spec::Tensor& tensor, const float* data,
                        Placement at) {
   if (!tensor.is_bias()) {
     pack(precision_, data, matrix, at, stream_);
@@ -157,7 +157,7 @@ void Model::pack_tensor(const Spec::Tensor& tensor, const float* data) {
   }
   for (size_t b = 0; b < spec_.cell->blocks.size(); ++b) {
     const Placement at = placement(tensor, b);
-    pack_block(matrix_of(tensor, b), tensor, data, at);
+    pack_block(matrix(tensor, b), tensor, data, at);
     data += at.rows * tensor.columns;
   }
 }
@@ -181,12 +181,53 @@ void Model::set_tensor(int32_t index, const float* data, int64_t count) {
   given_[index] = true;
 }
 
-void Model::finish() const {
+void Model::update(const float* parameters, int64_t count) {
+  spec_.for_each_tensor(parameters, count,
+                        [&](int32_t index, const float* data, int64_t values) {
+                          set_tensor(index, data, values);
+                        });
+  if (backward_) fill_back_matrices();
+  ++updates_;
+}
+
+void Model::finish(bool backward) {
   for (int32_t index = 0; index < spec_.tensor_count(); ++index) {
     if (!given_[index] && !spec_.tensor(index).is_bias()) {
       throw Error(GF_INVALID_STATE, "model: expected tensor %d to be set before a session", index);
     }
   }
+  const std::lock_guard<std::mutex> lock(finishing_);
+  if (!backward || backward_) return;
+  make_back_matrices();
+  fill_back_matrices();
+  backward_ = true;
+}
+
+// ---- The way back -------------------------------------------------------------------------------
+
+Matrix Model::make_back(const Matrix& matrix) {
+  return make_matrix("weights of the way back", matrix.k, matrix.outputs);
+}
+
+void Model::make_back_matrices() {
+  for (LayerWeights& weights : layers_) {
+    weights.input_back = make_back(weights.input);
+    weights.recurrent_back = make_back(weights.recurrent);
+    if (weights.candidate.weight != nullptr) weights.candidate_back = make_back(weights.candidate);
+  }
+  if (spec_.outputs > 0) head_back_ = make_back(head_);
+}
+
+void Model::fill_back_matrices() {
+  for (const LayerWeights& weights : layers_) {
+    transpose(precision_, weights.input, weights.input_back, stream_);
+    transpose(precision_, weights.recurrent, weights.recurrent_back, stream_);
+    if (weights.candidate.weight != nullptr) {
+      transpose(precision_, weights.candidate, weights.candidate_back, stream_);
+    }
+  }
+  if (spec_.outputs > 0) transpose(precision_, head_, head_back_, stream_);
+  check(cudaStreamSynchronize(stream_), "weights of the way back");
 }
 
 }  // namespace gatefuse::cuda

@@ -34,6 +34,7 @@ struct Matrix {
 struct Rows {
   enum Kind : int32_t {
     kMatrix,  // row m lies at base + m * stride
+    kSteps,   // the same, and is step first + m / B of row m % B, within a sequence or not at all
     kInputs,  // row m is step first + m / B of row m % B: at base + place * stride
     kTokens,  // the same, but base is an embedding and the place holds a token
     kPlaces   // row m is place offset + m of a caller's tensor, within a sequence or not at all
@@ -55,13 +56,20 @@ struct Rows {
     if (kind == kPlaces) {
       return pass.sequences.within(offset + m) ? base + (offset + m) * stride : nullptr;
     }
-    const int32_t s = pass.first + m / pass.sequences.batch;
+    const int32_t s = step(m);
     const int32_t row = m % pass.sequences.batch;
     if (!pass.runs(s, row)) return nullptr;
+    if (kind == kSteps) return base + m * stride;
     const int64_t place = pass.sequences.place(pass.time(s, row), row);
     if (kind == kInputs) return base + place * stride;
     const int32_t token = tokens[place];
     return token >= 0 && token < vocabulary ? base + token * stride : unknown;
+  }
+  __device__ int32_t step(int32_t m) const { return pass.first + m / pass.sequences.batch; }
+  // The caller's place of row m, of steps.
+  __device__ int64_t place(int32_t m) const {
+    const int32_t row = m % pass.sequences.batch;
+    return pass.sequences.place(pass.time(step(m), row), row);
   }
 };
 
@@ -70,6 +78,8 @@ struct Product {
   Rows rows;
   float* out;
   int64_t out_stride;
+  const float* add = nullptr;  // [as out] added to the sums; may be out; null: nothing
+  int32_t out_places = 0;      // whether results (and `add`) lie by the caller's places, of kSteps
 };
 
 template <class P>
@@ -218,6 +228,11 @@ struct Accumulators<Float32> {
   }
 };
 
+// Where the results of row m go.
+GF_DEVICE int64_t out_row(const Product& product, int32_t m) {
+  return (product.out_places != 0 ? product.rows.place(m) : int64_t{m}) * product.out_stride;
+}
+
 // A block's tile of a product.
 template <class P>
 GF_DEVICE void multiply_tile(const Product& product) {
@@ -252,9 +267,10 @@ GF_DEVICE void multiply_tile(const Product& product) {
   for (int i = 0; i < sums.kCount; ++i) {
     const int32_t row = first_row + sums.row(i);
     const int32_t output = first_output + sums.output(i);
-    if (row < product.rows.count && output < matrix.outputs) {
-      product.out[row * product.out_stride + output] = sums[i];
-    }
+    if (row >= product.rows.count || output >= matrix.outputs) continue;
+    if (product.out_places != 0 && row_at[sums.row(i)] == nullptr) continue;
+    const int64_t at = out_row(product, row) + output;
+    product.out[at] = product.add == nullptr ? sums[i] : product.add[at] + sums[i];
   }
 }
 
@@ -275,6 +291,17 @@ __global__ void gather_kernel(const __grid_constant__ Rows rows, int32_t k, int3
   for (int32_t i = static_cast<int32_t>(threadIdx.x) % 32; i < stride; i += 32) {
     to[m * stride + i] = P::of(row != nullptr && i < k ? row[i] : 0.0f);
   }
+}
+
+// A matrix with its rows as columns: to.weight [from.k, from.outputs], without a bias.
+template <class P>
+__global__ void transpose_kernel(const Matrix from, Matrix to) {
+  const int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  if (i >= int64_t{from.outputs} * from.k) return;
+  const int64_t row = i / from.k;
+  const int64_t column = i % from.k;
+  static_cast<typename P::Storage*>(to.weight)[column * to.stride + row] =
+      static_cast<const typename P::Storage*>(from.weight)[row * from.stride + column];
 }
 
 // Where the rows of a parameter's block go in a Matrix: row i to first + i * step.

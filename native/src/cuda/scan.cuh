@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The cumulative softmax of one row by one warp.
+// The cumulative softmax of one row by one warp, and the way back through it.
 #pragma once
 
 #include <cstdint>
@@ -91,6 +91,44 @@ GF_DEVICE void scan_row(int lane, int32_t slots, int32_t chunk, Pre pre, float* 
     put(out.complement, k, after);
     after += terms[k];
   }
+}
+
+// The way back: from the gradients by the values of the gates [slots * chunk] to those by the
+// pre-activations [slots]. A gate is the sum of the probabilities up to its slot, so a slot has the
+// sum of the gradients by the gates from it on, less the mean of these sums.
+template <class Pre>
+GF_DEVICE void scan_row_backward(int lane, int32_t slots, int32_t chunk, Pre pre,
+                                 const float* by_gate, float* by_slot) {
+  const int32_t each = (slots + 31) / 32 | 1;
+  const int32_t begin = lane * each < slots ? lane * each : slots;
+  const int32_t end = begin + each < slots ? begin + each : slots;
+  float most = -INFINITY;
+  for (int32_t k = begin; k < end; ++k) most = max(Lane{most}, Lane{pre(k)}).v;
+  most = warp_max(most);
+  double total = 0;
+  double gradient = 0;
+  for (int32_t k = begin; k < end; ++k) {
+    const float term = exp_nonpositive(Lane{pre(k) - most}).v;
+    by_slot[k] = term;
+    total += term;
+    for (int32_t j = 0; j < chunk; ++j) gradient += by_gate[k * chunk + j];
+  }
+  total = __shfl_sync(kAllLanes, warp_sum_before(total, lane) + total, 31);
+  const double behind = warp_sum_after(gradient, lane);
+  // Calls f(k, onwards) for the lane's slots from the last on.
+  const auto for_slots = [&](auto f) {
+    double onwards = behind;
+    for (int32_t k = end - 1; k >= begin; --k) {
+      for (int32_t j = 0; j < chunk; ++j) onwards += by_gate[k * chunk + j];
+      f(k, onwards);
+    }
+  };
+  double mean = 0;
+  for_slots([&](int32_t k, double onwards) { mean += by_slot[k] / total * onwards; });
+  mean = __shfl_sync(kAllLanes, warp_sum_before(mean, lane) + mean, 31);
+  for_slots([&](int32_t k, double onwards) {
+    by_slot[k] = static_cast<float>(by_slot[k] / total * (onwards - mean));
+  });
 }
 
 }  // namespace

@@ -69,7 +69,7 @@ Report::Report() {
 
 Report::~Report() { cudaFreeHost(values_); }
 
-Session::Session(const Model& model, const gf_session_options& options, Memory memory)
+Session::Session(Model& model, const gf_session_options& options, Memory memory)
     : model_(model),
       spec_(model.spec()),
       tier_(choose_tier(spec_, model.precision(), model.device(), checked_tier(options.tier),
@@ -78,7 +78,9 @@ Session::Session(const Model& model, const gf_session_options& options, Memory m
       arena_(memory == kMeasured),
       tape_(model, arena_, own_stream_, checked(options)),
       vendor_(vendor_products(model, options.products)) {
-  model_.finish();
+  const bool backward = options.backward != GF_BACKWARD_NONE;
+  // Whoever only asks for sizes shall not allocate.
+  model_.finish(backward && memory == kTaken);
   max_steps_ = options.max_steps;
   max_batch_ = options.max_batch;
   const int64_t places = max_steps_ * max_batch_;
@@ -132,6 +134,11 @@ Session::Session(const Model& model, const gf_session_options& options, Memory m
     copies_.logits = take("session logits", max_steps_, max_batch_, spec_.outputs);
     copies_.log_probs = take("session logits", max_steps_, max_batch_, spec_.outputs);
   }
+  if (backward) {
+    backward_ = std::make_unique<Backward>(model_, tape_, batch_, arena_, own_stream_, options,
+                                           chunk_rows_);
+    make_gradient_copies();
+  }
   order_ = take_integers("session order", 3, max_batch_);
   wrong_ = arena_.take<unsigned long long>(own_stream_, "session reports", kReports);
   if (vendor_ != nullptr) prepare_products();
@@ -142,6 +149,19 @@ Session::Session(const Model& model, const gf_session_options& options, Memory m
   rows_.resize(3 * max_batch_);
   batch_.use(rows_.data(), rows_.data() + max_batch_, rows_.data() + 2 * max_batch_);
   check(cudaStreamSynchronize(own_stream_), "session");
+}
+
+void Session::make_gradient_copies() {
+  const auto take = [&](int64_t a, int64_t b, int64_t c) {
+    return arena_.take<float>(own_stream_, "session gradients", a, b, c);
+  };
+  dy_ = take(max_steps_, max_batch_, spec_.directions * spec_.hidden);
+  for (int i = 0; i < (spec_.cell->cell_state ? 2 : 1); ++i) {
+    dstates_[i] = take(spec_.slots(), max_batch_, spec_.hidden);
+  }
+  if (spec_.outputs > 0) dlogits_ = take(max_steps_, max_batch_, spec_.outputs);
+  if (spec_.vocabulary == 0) dx_ = take(max_steps_, max_batch_, spec_.input);
+  parameters_ = take(1, 1, spec_.parameters());
 }
 
 // The head's logits may be more than the projections: each is tried out where it goes.
@@ -225,9 +245,21 @@ void Session::check_memory(const gf_io& io) const {
   check_pointer("target_log_probs", io.target_log_probs, io);
 }
 
+void Session::check_memory(const gf_gradients& gradients) const {
+  check_pointer("dy", gradients.dy, io_);
+  check_pointer("dhn", gradients.dhn, io_);
+  check_pointer("dcn", gradients.dcn, io_);
+  check_pointer("dlogits", gradients.dlogits, io_);
+  check_pointer("dx", gradients.dx, io_);
+  check_pointer("dh0", gradients.dh0, io_);
+  check_pointer("dc0", gradients.dc0, io_);
+  check_pointer("parameters", gradients.parameters, io_);
+}
+
 // ---- A call -------------------------------------------------------------------------------------
 
 void Session::forward(const gf_io& io) {
+  last_forward_.forget();
   check_call(spec_, io, max_steps_, max_batch_);
   check_memory(io);
   batch_.take(io);
@@ -237,9 +269,28 @@ void Session::forward(const gf_io& io) {
       batch_.check_values("targets", io.targets, spec_.outputs);
     }
   }
+  run(io, [&] { issue(io); });
+  io_ = io;
+  last_forward_.remember(model_.updates());
+}
+
+void Session::backward(const gf_gradients& gradients) {
+  if (backward_ == nullptr) no_way_back();
+  last_forward_.check(model_.updates());
+  check_gradients(spec_, gradients);
+  check_memory(gradients);
+  run(io_, [&] { issue(gradients); });
+}
+
+// Puts a call's work on its stream and waits for it if asked.
+template <class Issue>
+void Session::run(const gf_io& io, Issue issue) {
   begin(io);
   try {
-    issue(io);
+    issue();
+    copy("reports", report_.get(), wrong_, kReports, cudaMemcpyDeviceToHost);
+    // An event that was recorded in a capture cannot be waited for outside.
+    if (!capturing_) check(cudaEventRecord(done_, stream_), "stream");
   } catch (...) {
     // Of a call that fails nothing is left on its way: the caller may take its buffers away.
     if (!capturing_) cudaStreamSynchronize(stream_);
@@ -247,12 +298,16 @@ void Session::forward(const gf_io& io) {
     throw;
   }
   if (io.completion == GF_ON_RETURN) {
-    check(cudaStreamSynchronize(stream_), "forward");
+    check(cudaStreamSynchronize(stream_), "call");
     tell_failure();
   }
 }
 
-// Puts a call's work on its stream.
+void Session::issue(const gf_gradients& gradients) {
+  backward_->propagate(copy_in(gradients), stream_);
+  copy_out(gradients);
+}
+
 void Session::issue(const gf_io& io) {
   order_rows();
   copy_in(io);
@@ -264,9 +319,6 @@ void Session::issue(const gf_io& io) {
   if (spec_.outputs > 0) run_head();
   store_states();
   copy_out(io);
-  copy("reports", report_.get(), wrong_, kReports, cudaMemcpyDeviceToHost);
-  // An event that was recorded in a capture cannot be waited for outside.
-  if (!capturing_) check(cudaEventRecord(done_, stream_), "stream");
 }
 
 void Session::synchronize() {
@@ -347,6 +399,42 @@ void Session::copy_out(const gf_io& io) {
   out("logits", io.logits, tensors_.logits, places * spec_.outputs);
   out("log_probs", io.log_probs, tensors_.log_probs, places * spec_.outputs);
   out("target_log_probs", io.target_log_probs, tensors_.target_log_probs, places);
+}
+
+gf_gradients Session::copy_in(const gf_gradients& gradients) {
+  if (io_.memory == GF_MEMORY_DEVICE) return gradients;
+  const int64_t places = int64_t{io_.steps} * io_.batch;
+  const int64_t states = spec_.slots() * io_.batch * spec_.hidden;
+  const auto in = [&](const char* what, const float* from, float* to, int64_t count) {
+    if (from != nullptr) copy(what, to, from, count, cudaMemcpyHostToDevice);
+    return from == nullptr ? nullptr : to;
+  };
+  const auto out = [](const float* to, float* copies) { return to == nullptr ? nullptr : copies; };
+  gf_gradients copies = gradients;
+  copies.dy = in("dy", gradients.dy, dy_, places * spec_.directions * spec_.hidden);
+  copies.dhn = in("dhn", gradients.dhn, dstates_[0], states);
+  copies.dcn = in("dcn", gradients.dcn, dstates_[1], states);
+  copies.dlogits = in("dlogits", gradients.dlogits, dlogits_, places * spec_.outputs);
+  copies.dx = out(gradients.dx, dx_);
+  copies.dh0 = out(gradients.dh0, dstates_[0]);
+  copies.dc0 = out(gradients.dc0, dstates_[1]);
+  copies.parameters = out(gradients.parameters, parameters_);
+  if (gradients.accumulate != 0) {
+    in("parameters", gradients.parameters, parameters_, spec_.parameters());
+  }
+  return copies;
+}
+
+void Session::copy_out(const gf_gradients& gradients) {
+  if (io_.memory == GF_MEMORY_DEVICE) return;
+  const int64_t states = spec_.slots() * io_.batch * spec_.hidden;
+  const auto out = [&](const char* what, float* to, const float* from, int64_t count) {
+    if (to != nullptr) copy(what, to, from, count, cudaMemcpyDeviceToHost);
+  };
+  out("dx", gradients.dx, dx_, int64_t{io_.steps} * io_.batch * spec_.input);
+  out("dh0", gradients.dh0, dstates_[0], states);
+  out("dc0", gradients.dc0, dstates_[1], states);
+  out("parameters", gradients.parameters, parameters_, spec_.parameters());
 }
 
 // What no step writes is 0. The head's outputs are written at every place.

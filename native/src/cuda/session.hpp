@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "batch.hpp"
+#include "cuda/backward.hpp"
 #include "cuda/device.hpp"
 #include "cuda/model.hpp"
 #include "cuda/product.cuh"
@@ -40,10 +41,12 @@ class Session {
  public:
   enum Memory { kTaken, kMeasured };
   // kMeasured: for bytes() alone.
-  Session(const Model& model, const gf_session_options& options, Memory memory = kTaken);
+  Session(Model& model, const gf_session_options& options, Memory memory = kTaken);
   ~Session();
 
   void forward(const gf_io& io);
+  // Of the last forward pass, on its stream.
+  void backward(const gf_gradients& gradients);
   void synchronize();
   void path(char* text, int64_t capacity) const;
   int64_t bytes() const { return arena_.bytes(); }
@@ -65,12 +68,19 @@ class Session {
   };
 
   void check_memory(const gf_io& io) const;
+  void check_memory(const gf_gradients& gradients) const;
   void check_pointer(const char* name, const void* pointer, const gf_io& io) const;
   void begin(const gf_io& io);
+  template <class Issue>
+  void run(const gf_io& io, Issue issue);
   void issue(const gf_io& io);
+  void issue(const gf_gradients& gradients);
+  void make_gradient_copies();
   void order_rows();
   void copy_in(const gf_io& io);
   void copy_out(const gf_io& io);
+  gf_gradients copy_in(const gf_gradients& gradients);
+  void copy_out(const gf_gradients& gradients);
   void clear_tails();
   void check_integers(const gf_io& io);
   void load_states();
@@ -96,7 +106,7 @@ class Session {
   template <class T>
   void copy(const char* what, T* to, const T* from, int64_t count, cudaMemcpyKind kind);
 
-  const Model& model_;
+  Model& model_;
   const Spec& spec_;
   Tier tier_;
   uint64_t patience_;
@@ -124,6 +134,16 @@ class Session {
   char* exchange_ = nullptr;     // tier G: see PersistentArguments
   unsigned* arrived_ = nullptr;  // tier G
   unsigned long long* wrong_ = nullptr;  // what the kernels report: see session.cu
+
+  std::unique_ptr<Backward> backward_;  // null: there is no way back
+  LastForward last_forward_;
+  gf_io io_ = {};  // of the last forward pass
+  // Copies of host buffers of the way back.
+  float* dy_ = nullptr;
+  float* dstates_[2] = {};  // by hn and h0, by cn and c0
+  float* dlogits_ = nullptr;
+  float* dx_ = nullptr;
+  float* parameters_ = nullptr;
 
   // Of the call that is being put on its stream.
   cudaStream_t stream_ = nullptr;

@@ -8,24 +8,24 @@ namespace gatefuse::cuda {
 Tape::Tape(const Model& model, DeviceArena& arena, cudaStream_t stream,
            const gf_session_options& options)
     : model_(model),
+      mode_(options.backward),
       max_steps_(options.max_steps),
       max_batch_(options.max_batch),
       hidden_(model.spec().hidden),
       width_(model.spec().directions * model.spec().hidden),
       rows_(model.spec().rows()) {
   const Spec& spec = model.spec();
-  const bool keeps = options.backward != GF_BACKWARD_NONE;
-  between_depth_ = keeps ? spec.layers - 1 : std::min<int64_t>(2, spec.layers - 1);
+  between_depth_ = keeps_states() ? spec.layers - 1 : std::min<int64_t>(2, spec.layers - 1);
   const auto take = [&](const char* what, int64_t steps, int64_t row) {
     return arena.take<float>(stream, what, steps, max_batch_, row);
   };
   if (between_depth_ > 0) {
     between_ = take("session results between layers", between_depth_ * max_steps_, width_);
   }
-  if (!keeps) return;
+  if (!keeps_states()) return;
   h_ = take("session states", spec.slots() * (max_steps_ + 1), hidden_);
   if (spec.cell->cell_state) c_ = take("session states", spec.slots() * (max_steps_ + 1), hidden_);
-  if (options.backward != GF_BACKWARD_STORE) return;
+  if (!keeps_pre_activations()) return;
   kept_ = take("session pre-activations", spec.slots() * max_steps_, rows_);
   if (spec.cell->candidate_apart) {
     candidate_ = take("session pre-activations", spec.slots() * max_steps_, hidden_);

@@ -28,8 +28,8 @@ class Tape {
   void begin(const CallInput& call) { call_ = call; }
   const CallInput& call() const { return call_; }
 
-  bool keeps_states() const { return h_ != nullptr; }
-  bool keeps_pre_activations() const { return kept_ != nullptr; }
+  bool keeps_states() const { return mode_ != GF_BACKWARD_NONE; }
+  bool keeps_pre_activations() const { return mode_ == GF_BACKWARD_STORE; }
 
   // h and c before step s, that is after s steps: [B, H]; null where they are not kept.
   float* hidden(int64_t slot, int64_t s) const { return state(h_, slot, s); }
@@ -59,6 +59,7 @@ class Tape {
   }
 
   const Model& model_;
+  int32_t mode_;  // GF_BACKWARD_*
   int64_t max_steps_, max_batch_, hidden_, width_, rows_;
   int64_t between_depth_;
   float* between_ = nullptr;

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// gf_backward of all cells on the CUDA backend, by tier and precision, against the CPU backend,
+// which backward_test holds against the truth; and what is promised about its bits. The backend is
+// the emulated one, or the library that GATEFUSE_CUDA_LIBRARY (environment) names. Arguments, if
+// any: the tier and the precision to test.
+#include <string>
+
+#include "cuda_support.hpp"
+#include "errors.hpp"
+#include "gradients.hpp"
+
+namespace {
+
+using namespace gatefuse::test;
+
+struct Named {
+  int id;
+  const char* name;
+};
+constexpr Named kNamedTiers[] = {{GF_TIER_ALTERNATING, "alternating"},
+                            {GF_TIER_SLICE, "slice"},
+                            {GF_TIER_CLUSTER, "cluster"},
+                            {GF_TIER_GRID, "grid"}};
+
+// The bound is in parts of the largest gradient of a tensor: sums of float32, or what operands lose
+// that are rounded on the way there and on the way back.
+struct Precision {
+  int id;
+  const char* name;
+  double bound;
+};
+constexpr Precision kBounds[] = {{GF_FLOAT32, "float32", 2e-5},
+                                     {GF_TF32, "tf32", 4e-3},
+                                     {GF_BFLOAT16, "bfloat16", 3e-2},
+                                     {GF_FLOAT16, "float16", 4e-3}};
+
+gf_model_options options_of(const Precision& precision) {
+  return {sizeof(gf_model_options), GF_BACKEND_CUDA, 0, precision.id, 0};
+}
+
+bool has_tier(const gf_spec& spec, const Precision& precision, const Named& tier) {
+  gf_model* model = nullptr;
+  const gf_model_options options = options_of(precision);
+  if (gf_model_create(&spec, &options, &model) != GF_OK) return false;
+  gf_model_destroy(model);
+  const Network network(spec, 1, options);
+  const gf_session_options session_of = session_options(1, 1, 1, tier.id);
+  gf_session* session = nullptr;
+  const gf_status status = gf_session_create(network.model, &session_of, &session);
+  gf_session_destroy(session);
+  return status == GF_OK;
+}
+
+double error_of(const std::vector<float>& actual, const std::vector<float>& expected) {
+  if (actual.size() != expected.size()) return HUGE_VAL;
+  double largest = 1;
+  for (const float one : expected) largest = std::max(largest, std::abs(double{one}));
+  double error = 0;
+  for (size_t i = 0; i < actual.size(); ++i) {
+    const double one = std::abs(double{actual[i]} - expected[i]) / largest;
+    error = one <= error ? error : std::isnan(one) ? HUGE_VAL : one;
+  }
+  return error;
+}
+
+// By tensors: each has a scale of its own.
+double error_of(const Network& network, const Gradients& actual, const Gradients& expected) {
+  double error = std::max({error_of(actual.dx, expected.dx), error_of(actual.dh0, expected.dh0),
+                           error_of(actual.dc0, expected.dc0)});
+  auto at = actual.parameters.begin();
+  auto from = expected.parameters.begin();
+  for (const auto& tensor : network.tensors) {
+    const auto size = static_cast<int64_t>(tensor.size());
+    error = std::max(error, error_of({at, at + size}, {from, from + size}));
+    at += size;
+    from += size;
+  }
+  return error;
+}
+
+Call call_of(const Case& one) {
+  Call call = random_call(one.spec, one.steps, one.batch, one.ragged, true, 5);
+  call.layout = one.layout;
+  return call;
+}
+
+// Against the CPU. In float32 also: the same bits again, from a session that is larger and has been
+// used, and in tier A from both modes.
+void check_case(const Case& one, const Precision& precision, const Named& tier) {
+  const Network network(one.spec, 3, options_of(precision));
+  const Network reference(one.spec, 3);
+  const Call call = call_of(one);
+  const Cotangents given = random_cotangents(one.spec, call, 7);
+  Trainer on_cpu(reference, one.steps, one.batch, 1, GF_BACKWARD_STORE);
+  on_cpu.forward(call);
+  const Gradients expected = on_cpu.backward(call, given);
+  const Runner plain(network, one.steps, one.batch, 1, tier.id);
+  const Result outputs = forward(plain, call);
+  Gradients stored;
+  for (const int mode : {GF_BACKWARD_STORE, GF_BACKWARD_RECOMPUTE}) {
+    const std::string what =
+        std::string(tier.name) + " " + precision.name + " " + name_of(one, mode, 1);
+    const auto expect = [&](bool holds, const std::string& of) {
+      report(holds, __FILE__, __LINE__, what + ": " + of);
+    };
+    Trainer trainer(network, one.steps, one.batch, 1, mode, tier.id);
+    expect(same_bits(outputs, trainer.forward(call)), "other outputs");
+    const Gradients actual = trainer.backward(call, given);
+    const double error = error_of(network, actual, expected);
+    expect(error <= precision.bound, "off by " + std::to_string(error));
+    worst = std::max(worst, error);
+    if (precision.id != GF_FLOAT32) continue;
+    expect(same(actual, trainer.backward(call, given)), "other bits again");
+    Trainer other(network, one.steps + 2, one.batch + 3, 1, mode, tier.id);
+    const Call earlier = random_call(one.spec, one.steps + 2, one.batch + 3, true, false, 9);
+    other.forward(earlier);
+    other.backward(earlier, random_cotangents(one.spec, earlier, 13));
+    other.forward(call);
+    expect(same(actual, other.backward(call, given)), "other bits in a larger session");
+    if (mode == GF_BACKWARD_STORE) stored = actual;
+    if (tier.id == GF_TIER_ALTERNATING) expect(same(actual, stored), "other bits by mode");
+  }
+}
+
+// The last has several chunks of k, and tasks shared by warps.
+std::vector<Case> tested_cases(int cell, const Precision& precision, const Named& tier) {
+  const std::vector<Case> all = cases_of(cell);
+  const Case large = {make_spec(cell, 5, 130), 3, 9, true, GF_TIME_MAJOR};
+  if (kSanitized) return {all[2]};
+  if (precision.id != GF_FLOAT32) return {all[2], large};
+  if (tier.id != GF_TIER_ALTERNATING) return {all[1], all[2], all[5], large};
+  std::vector<Case> cases = all;
+  cases.push_back(large);
+  return cases;
+}
+
+void run_tier(const Named& tier, const Precision& precision) {
+  worst = 0;
+  int count = 0;
+  for (int cell = 0; cell < kCells; ++cell) {
+    for (const Case& one : tested_cases(cell, precision, tier)) {
+      if (!has_tier(one.spec, precision, tier)) continue;
+      check_case(one, precision, tier);
+      ++count;
+    }
+  }
+  std::printf("%s %s: %d networks, worst error %.2e of the largest gradient\n", tier.name,
+              precision.name, count, worst);
+}
+
+// What lies past the sequences' ends is not read, and has gradients of zero.
+void check_past_the_end(const Case& one) {
+  const Network network(one.spec, 3, options_of(kBounds[0]));
+  Call call = random_call(one.spec, one.steps, one.batch, true, true, 5);
+  Cotangents given = random_cotangents(one.spec, call, 7);
+  Trainer trainer(network, one.steps, one.batch, 1, GF_BACKWARD_RECOMPUTE);
+  trainer.forward(call);
+  const Gradients expected = trainer.backward(call, given);
+  poison(call.x, call);
+  poison(given.dy, call);
+  poison(given.dlogits, call);
+  trainer.forward(call);
+  CHECK(same(expected, trainer.backward(call, given)));
+  const int64_t width = one.spec.input_size;
+  for (int row = 0; row < call.batch && !expected.dx.empty(); ++row) {
+    for (int t = call.length(row); t < call.steps; ++t) {
+      for (int64_t k = 0; k < width; ++k) {
+        CHECK_EQ(expected.dx[call.place(t, row) * width + k], 0.0f);
+      }
+    }
+  }
+}
+
+void check_accumulation() {
+  gf_spec spec = make_spec(GF_GRU_REFINE, 6, 9, 2, 2);
+  spec.vocabulary = 5;
+  spec.outputs = 4;
+  const Network network(spec, 3, options_of(kBounds[0]));
+  const Call call = random_call(spec, 7, 3, true, false, 5);
+  const Cotangents given = random_cotangents(spec, call, 7);
+  Trainer trainer(network, 7, 3, 1, GF_BACKWARD_STORE);
+  trainer.forward(call);
+  const Gradients once = trainer.backward(call, given);
+  Gradients twice = once;
+  trainer.backward(given, twice, 1);
+  for (size_t i = 0; i < once.parameters.size(); ++i) {
+    CHECK(std::abs(twice.parameters[i] - 2 * once.parameters[i]) <=
+          4e-7f * std::abs(once.parameters[i]) + 1e-6f);
+  }
+  // Without any gradient given all are zero, and nothing asked for is nothing written.
+  const Gradients none = trainer.backward(call, {});
+  for (const float value : none.parameters) CHECK_EQ(value, 0.0f);
+  Gradients unwanted;
+  trainer.backward(given, unwanted, 0);
+}
+
+// Sequences so long that they are gone over in chunks.
+void check_chunks() {
+  for (const int cell : {GF_LSTM_REFINE, GF_ONLSTM, GF_GRU, GF_GRU_REFINE_RESET_BEFORE}) {
+    check_case({make_spec(cell, 2, 3, 1, 2), 3300, 5, true, GF_TIME_MAJOR}, kBounds[0],
+               kNamedTiers[0]);
+  }
+}
+
+void check_update() {
+  gf_spec spec = make_spec(GF_GRU_REFINE_RESET_BEFORE, 5, 17);
+  spec.vocabulary = 9;
+  spec.outputs = 3;
+  const Network first(spec, 3, options_of(kBounds[0]));
+  const Network second(spec, 4, options_of(kBounds[0]));
+  std::vector<float> parameters;
+  for (const auto& tensor : second.tensors) {
+    parameters.insert(parameters.end(), tensor.begin(), tensor.end());
+  }
+  const Call call = random_call(spec, 6, 2, false, true, 5);
+  const Cotangents given = random_cotangents(spec, call, 7);
+  Trainer changed(first, 6, 2, 1, GF_BACKWARD_STORE);
+  Trainer expected(second, 6, 2, 1, GF_BACKWARD_STORE);
+  changed.forward(call);
+  CHECK_EQ(gf_model_update(first.model, parameters.data(), static_cast<int64_t>(parameters.size())),
+           GF_OK);
+  gf_gradients none = {};
+  none.struct_size = sizeof none;
+  EXPECT_ERROR(GF_INVALID_STATE, gf_backward(changed.session, &none), "last update");
+  CHECK(same_bits(changed.forward(call), expected.forward(call)));
+  CHECK(same(changed.backward(call, given), expected.backward(call, given)));
+}
+
+void check_errors() {
+  const gf_spec spec = make_spec(GF_GRU, 4, 8);
+  const Network network(spec, 1, options_of(kBounds[0]));
+  const Runner plain(network, 3, 2);
+  gf_gradients io = {};
+  io.struct_size = sizeof io;
+  EXPECT_ERROR(GF_INVALID_STATE, gf_backward(plain.session, &io), "GF_BACKWARD_NONE");
+  Trainer trainer(network, 3, 2, 1, GF_BACKWARD_RECOMPUTE);
+  EXPECT_ERROR(GF_INVALID_STATE, gf_backward(trainer.session, &io), "forward pass before");
+  const Call call = random_call(spec, 3, 2, false, false, 1);
+  trainer.forward(call);
+  CHECK_EQ(gf_backward(trainer.session, &io), GF_OK);
+  float value = 0;
+  io.dcn = &value;
+  EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_backward(trainer.session, &io), "dcn", "no cell state");
+  io.dcn = nullptr;
+  const Buffer<float> on_device(Place::kDevice, std::vector<float>(48));
+  io.dy = on_device.get();
+  EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_backward(trainer.session, &io), "dy",
+               "host memory, as `memory` says");
+  io.dy = nullptr;
+  CHECK_EQ(gf_backward(trainer.session, &io), GF_OK);
+  gf_session* session = nullptr;
+  const gf_session_options options = session_options(3, 2, 1, 0, 3);
+  EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_session_create(network.model, &options, &session),
+               "backward: expected 0 .. 2, got 3");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (!load_backend()) return 1;
+  const std::string only = argc > 1 ? argv[1] : "";
+  const std::string only_precision = argc > 2 ? argv[2] : "";
+  for (const Named& tier : kNamedTiers) {
+    if (!only.empty() && only != tier.name) continue;
+    for (const Precision& precision : kBounds) {
+      if (!only_precision.empty() && only_precision != precision.name) continue;
+      run_tier(tier, precision);
+    }
+  }
+  if (!only.empty()) return result();
+  check_past_the_end(cases_of(GF_LSTM_REFINE)[3]);
+  check_past_the_end(cases_of(GF_ONLSTM)[5]);
+  check_accumulation();
+  check_update();
+  check_errors();
+  if (!kSanitized) check_chunks();
+  return result();
+}
