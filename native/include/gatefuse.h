@@ -248,7 +248,8 @@ enum {
 };
 
 /* What gf_forward keeps in the session for gf_backward. The gradients have the same bits either
-   way. */
+   way, but in CUDA's tiers slice, cluster and grid, where pre-activations that are computed again
+   may differ in their last bits. */
 enum {
   GF_BACKWARD_NONE = 0,     /* nothing: the session has no gf_backward */
   GF_BACKWARD_STORE = 1,    /* hidden states, cell states and pre-activations of all steps */
@@ -374,8 +375,8 @@ GF_API gf_status gf_session_synchronize(gf_session* session);
 
 /*
  * The gradient of a loss by everything that the session's last gf_forward read, from its gradient
- * by what that call gave. T, B, layout and lengths are that call's, and so is the kind of memory;
- * its x and tokens are read again and must not have changed.
+ * by what that call gave. T, B, layout and lengths are that call's, and so are the kind of memory,
+ * the stream and the completion; its x and tokens are read again and must not have changed.
  *
  * Past a sequence's length the gradients given are not read, and those by the input are 0.
  * Pointers: owned by the caller, used until the call is complete. Outputs must not overlap
@@ -397,7 +398,9 @@ typedef struct gf_gradients {
 
 /*
  * Runs the steps of the last gf_forward backwards (back-propagation through time). session,
- * gradients: not null. Allocates nothing. The same inputs give the same bits from run to run, with
+ * gradients: not null. Allocates nothing. Gradients by pre-activations are operands of products and
+ * rounded as such: in GF_FLOAT16 those beyond 65504 become infinite and those below 2^-25 zero, so
+ * that a loss may have to be scaled. The same inputs give the same bits from run to run, with
  * any number of threads. It may be called again after the same gf_forward.
  *
  * GF_INVALID_STATE: the session keeps nothing (GF_BACKWARD_NONE), or its last gf_forward has failed

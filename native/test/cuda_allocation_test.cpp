@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// gf_forward on the CUDA backend allocates nothing and frees nothing: neither on the device, nor in
+// gf_forward and gf_backward on the CUDA backend allocate nothing and free nothing: neither on the device, nor in
 // the backend's own code on the host. What the emulated runtime allocates is not looked at.
 #include "counted_allocator.hpp"
 #include "cuda_support.hpp"
@@ -19,11 +19,12 @@ namespace {
 constexpr int kSteps = 4, kBatch = 9;
 
 // The next allocation of the emulated device fails, and is still to come afterwards.
-void check_call(const Runner& runner, const gf_io& io) {
+void check_call(gf_session* session, const gf_io& io, const gf_gradients* gradients) {
   emulation::fail_allocation(1);
   const long allocated = allocations, freed = frees;
-  gf_status status = gf_forward(runner.session, &io);
-  if (status == GF_OK) status = gf_session_synchronize(runner.session);
+  gf_status status = gf_forward(session, &io);
+  if (status == GF_OK && gradients != nullptr) status = gf_backward(session, gradients);
+  if (status == GF_OK) status = gf_session_synchronize(session);
   const long more = allocations - allocated, less = frees - freed;
   CHECK_EQ(status, GF_OK);
   CHECK_EQ(more, 0);
@@ -44,9 +45,28 @@ void check_calls(const Network& network, int tier) {
       placed.io.stream = ragged ? stream.get() : nullptr;
       if (place != Place::kPageable) placed.io.completion = GF_ON_STREAM;
       // The very first call of the session is among them.
-      for (int i = 0; i < 2; ++i) check_call(runner, placed.io);
+      for (int i = 0; i < 2; ++i) check_call(runner.session, placed.io, nullptr);
     }
   }
+}
+
+// There and back, with gradients by the state before and all parameters.
+void check_way_back(const Network& network, int tier) {
+  const gf_session_options options =
+      session_options(kSteps, kBatch, 1, tier, GF_BACKWARD_RECOMPUTE);
+  gf_session* session = nullptr;
+  CHECK_EQ(gf_session_create(network.model, &options, &session), GF_OK);
+  const Call call = random_call(network.spec, kSteps, kBatch, true, true, 3);
+  PlacedCall placed(network.spec, call, Place::kPageable);
+  int64_t count = 0;
+  for (const auto& tensor : network.tensors) count += static_cast<int64_t>(tensor.size());
+  std::vector<float> state(state_size(network.spec, kBatch)), parameters(count);
+  gf_gradients gradients = {};
+  gradients.struct_size = sizeof gradients;
+  gradients.dhn = gradients.dh0 = state.data();
+  gradients.parameters = parameters.data();
+  for (int i = 0; i < 2; ++i) check_call(session, placed.io, &gradients);
+  gf_session_destroy(session);
 }
 
 // That a runtime's allocations are told from its caller's proves something only if there are any.
@@ -77,7 +97,9 @@ int main() {
       spec.vocabulary = 11;
       spec.outputs = 5;
       const Network network(spec, 5, cuda_options(cell % 4));
-      if (tier_fits(network, tier)) check_calls(network, tier);
+      if (!tier_fits(network, tier)) continue;
+      check_calls(network, tier);
+      check_way_back(network, tier);
     }
   }
   return result();

@@ -14,42 +14,19 @@ namespace {
 
 using namespace gatefuse::test;
 
-struct Named {
-  int id;
-  const char* name;
-};
-constexpr Named kNamedTiers[] = {{GF_TIER_ALTERNATING, "alternating"},
-                            {GF_TIER_SLICE, "slice"},
-                            {GF_TIER_CLUSTER, "cluster"},
-                            {GF_TIER_GRID, "grid"}};
-
-// The bound is in parts of the largest gradient of a tensor: sums of float32, or what operands lose
-// that are rounded on the way there and on the way back.
-struct Precision {
-  int id;
-  const char* name;
-  double bound;
-};
-constexpr Precision kBounds[] = {{GF_FLOAT32, "float32", 2e-5},
-                                     {GF_TF32, "tf32", 4e-3},
-                                     {GF_BFLOAT16, "bfloat16", 3e-2},
-                                     {GF_FLOAT16, "float16", 4e-3}};
-
-gf_model_options options_of(const Precision& precision) {
-  return {sizeof(gf_model_options), GF_BACKEND_CUDA, 0, precision.id, 0};
+// In parts of the largest gradient of a tensor: sums of float32, or what operands lose that are
+// rounded on the way there and on the way back.
+double bound_of(int precision) {
+  constexpr double kBounds[] = {2e-5, 4e-3, 3e-2, 4e-3};
+  return kBounds[precision];
 }
 
-bool has_tier(const gf_spec& spec, const Precision& precision, const Named& tier) {
+bool fits(const gf_spec& spec, int precision, int tier) {
+  const gf_model_options options = cuda_options(precision);
   gf_model* model = nullptr;
-  const gf_model_options options = options_of(precision);
   if (gf_model_create(&spec, &options, &model) != GF_OK) return false;
   gf_model_destroy(model);
-  const Network network(spec, 1, options);
-  const gf_session_options session_of = session_options(1, 1, 1, tier.id);
-  gf_session* session = nullptr;
-  const gf_status status = gf_session_create(network.model, &session_of, &session);
-  gf_session_destroy(session);
-  return status == GF_OK;
+  return tier_fits(Network(spec, 1, options), tier);
 }
 
 double error_of(const std::vector<float>& actual, const std::vector<float>& expected) {
@@ -87,71 +64,71 @@ Call call_of(const Case& one) {
 
 // Against the CPU. In float32 also: the same bits again, from a session that is larger and has been
 // used, and in tier A from both modes.
-void check_case(const Case& one, const Precision& precision, const Named& tier) {
-  const Network network(one.spec, 3, options_of(precision));
+void check_case(const Case& one, int precision, int tier) {
+  const Network network(one.spec, 3, cuda_options(precision));
   const Network reference(one.spec, 3);
   const Call call = call_of(one);
   const Cotangents given = random_cotangents(one.spec, call, 7);
   Trainer on_cpu(reference, one.steps, one.batch, 1, GF_BACKWARD_STORE);
   on_cpu.forward(call);
   const Gradients expected = on_cpu.backward(call, given);
-  const Runner plain(network, one.steps, one.batch, 1, tier.id);
+  const Runner plain(network, one.steps, one.batch, 1, tier);
   const Result outputs = forward(plain, call);
   Gradients stored;
   for (const int mode : {GF_BACKWARD_STORE, GF_BACKWARD_RECOMPUTE}) {
     const std::string what =
-        std::string(tier.name) + " " + precision.name + " " + name_of(one, mode, 1);
+        std::string(tier_name(tier)) + " " + precision_name(precision) + " " + name_of(one, mode, 1);
     const auto expect = [&](bool holds, const std::string& of) {
       report(holds, __FILE__, __LINE__, what + ": " + of);
     };
-    Trainer trainer(network, one.steps, one.batch, 1, mode, tier.id);
+    Trainer trainer(network, one.steps, one.batch, 1, mode, tier);
     expect(same_bits(outputs, trainer.forward(call)), "other outputs");
     const Gradients actual = trainer.backward(call, given);
     const double error = error_of(network, actual, expected);
-    expect(error <= precision.bound, "off by " + std::to_string(error));
+    expect(error <= bound_of(precision), "off by " + std::to_string(error));
     worst = std::max(worst, error);
-    if (precision.id != GF_FLOAT32) continue;
+    if (precision != GF_FLOAT32) continue;
     expect(same(actual, trainer.backward(call, given)), "other bits again");
-    Trainer other(network, one.steps + 2, one.batch + 3, 1, mode, tier.id);
+    Trainer other(network, one.steps + 2, one.batch + 3, 1, mode, tier);
     const Call earlier = random_call(one.spec, one.steps + 2, one.batch + 3, true, false, 9);
     other.forward(earlier);
     other.backward(earlier, random_cotangents(one.spec, earlier, 13));
     other.forward(call);
     expect(same(actual, other.backward(call, given)), "other bits in a larger session");
     if (mode == GF_BACKWARD_STORE) stored = actual;
-    if (tier.id == GF_TIER_ALTERNATING) expect(same(actual, stored), "other bits by mode");
+    if (tier == GF_TIER_ALTERNATING) expect(same(actual, stored), "other bits by mode");
   }
 }
 
 // The last has several chunks of k, and tasks shared by warps.
-std::vector<Case> tested_cases(int cell, const Precision& precision, const Named& tier) {
+std::vector<Case> tested_cases(int cell, int precision, int tier) {
   const std::vector<Case> all = cases_of(cell);
   const Case large = {make_spec(cell, 5, 130), 3, 9, true, GF_TIME_MAJOR};
   if (kSanitized) return {all[2]};
-  if (precision.id != GF_FLOAT32) return {all[2], large};
-  if (tier.id != GF_TIER_ALTERNATING) return {all[1], all[2], all[5], large};
+  if (precision != GF_FLOAT32) return {all[2], large};
+  if (tier != GF_TIER_ALTERNATING) return {all[1], all[2], all[5], large};
   std::vector<Case> cases = all;
   cases.push_back(large);
   return cases;
 }
 
-void run_tier(const Named& tier, const Precision& precision) {
+void run_tier(int tier, int precision) {
   worst = 0;
   int count = 0;
   for (int cell = 0; cell < kCells; ++cell) {
     for (const Case& one : tested_cases(cell, precision, tier)) {
-      if (!has_tier(one.spec, precision, tier)) continue;
+      if (!fits(one.spec, precision, tier)) continue;
       check_case(one, precision, tier);
       ++count;
     }
   }
-  std::printf("%s %s: %d networks, worst error %.2e of the largest gradient\n", tier.name,
-              precision.name, count, worst);
+  std::printf("%s %s: %d networks, worst error %.2e of the largest gradient\n", tier_name(tier),
+              precision_name(precision), count, worst);
 }
 
 // What lies past the sequences' ends is not read, and has gradients of zero.
 void check_past_the_end(const Case& one) {
-  const Network network(one.spec, 3, options_of(kBounds[0]));
+  const Network network(one.spec, 3, cuda_options(GF_FLOAT32));
   Call call = random_call(one.spec, one.steps, one.batch, true, true, 5);
   Cotangents given = random_cotangents(one.spec, call, 7);
   Trainer trainer(network, one.steps, one.batch, 1, GF_BACKWARD_RECOMPUTE);
@@ -172,11 +149,79 @@ void check_past_the_end(const Case& one) {
   }
 }
 
+// Gradients whose buffers lie where a caller may have them.
+class PlacedGradients {
+ public:
+  PlacedGradients(const Cotangents& given, const Gradients& empty, Place place)
+      : dy_(place, given.dy),
+        dhn_(place, given.dhn),
+        dcn_(place, given.dcn),
+        dlogits_(place, given.dlogits),
+        dx_(place, empty.dx),
+        dh0_(place, empty.dh0),
+        dc0_(place, empty.dc0),
+        parameters_(place, empty.parameters) {
+    io.struct_size = sizeof io;
+    io.dy = dy_.get();
+    io.dhn = dhn_.get();
+    io.dcn = dcn_.get();
+    io.dlogits = dlogits_.get();
+    io.dx = dx_.get();
+    io.dh0 = dh0_.get();
+    io.dc0 = dc0_.get();
+    io.parameters = parameters_.get();
+  }
+
+  gf_gradients io = {};
+  Gradients values() const {
+    return {dx_.values(), dh0_.values(), dc0_.values(), parameters_.values()};
+  }
+
+ private:
+  Buffer<float> dy_, dhn_, dcn_, dlogits_, dx_, dh0_, dc0_, parameters_;
+};
+
+// From memory of every kind, on a stream of the caller's, and replayed as a graph: the same bits.
+void check_places(int tier) {
+  gf_spec spec = make_spec(tier % 2 == 0 ? GF_LSTM_REFINE : GF_GRU, 3, 9, 2);
+  spec.outputs = 5;
+  const Network network(spec, 7, cuda_options(GF_FLOAT32));
+  const Call call = random_call(spec, 5, 11, true, true, 11);
+  Call other = random_call(spec, 5, 11, false, true, 12);
+  other.lengths = call.lengths;
+  const Cotangents given = random_cotangents(spec, call, 13);
+  Trainer trainer(network, 5, 11, 1, GF_BACKWARD_STORE, tier);
+  trainer.forward(call);
+  const Gradients expected = trainer.backward(call, given);
+  trainer.forward(other);
+  const Gradients expected_of_other = trainer.backward(other, given);
+  const CallersStream stream;
+  for (const Place place : kPlaces) {
+    PlacedCall placed(spec, call, place);
+    PlacedGradients gradients(given, trainer.empty(call), place);
+    placed.io.stream = stream.get();
+    placed.io.completion = place == Place::kPageable ? GF_ON_RETURN : GF_ON_STREAM;
+    const auto there_and_back = [&] {
+      CHECK_EQ(gf_forward(trainer.session, &placed.io), GF_OK);
+      CHECK_EQ(gf_backward(trainer.session, &gradients.io), GF_OK);
+    };
+    there_and_back();
+    CHECK_EQ(gf_session_synchronize(trainer.session), GF_OK);
+    CHECK(same(gradients.values(), expected));
+    if (place == Place::kPageable) continue;
+    const CallersGraph graph(stream, there_and_back);
+    placed.set(other);
+    graph.launch(stream);
+    stream.wait();
+    CHECK(same(gradients.values(), expected_of_other));
+  }
+}
+
 void check_accumulation() {
   gf_spec spec = make_spec(GF_GRU_REFINE, 6, 9, 2, 2);
   spec.vocabulary = 5;
   spec.outputs = 4;
-  const Network network(spec, 3, options_of(kBounds[0]));
+  const Network network(spec, 3, cuda_options(GF_FLOAT32));
   const Call call = random_call(spec, 7, 3, true, false, 5);
   const Cotangents given = random_cotangents(spec, call, 7);
   Trainer trainer(network, 7, 3, 1, GF_BACKWARD_STORE);
@@ -198,8 +243,8 @@ void check_accumulation() {
 // Sequences so long that they are gone over in chunks.
 void check_chunks() {
   for (const int cell : {GF_LSTM_REFINE, GF_ONLSTM, GF_GRU, GF_GRU_REFINE_RESET_BEFORE}) {
-    check_case({make_spec(cell, 2, 3, 1, 2), 3300, 5, true, GF_TIME_MAJOR}, kBounds[0],
-               kNamedTiers[0]);
+    check_case({make_spec(cell, 2, 3, 1, 2), 3300, 5, true, GF_TIME_MAJOR}, GF_FLOAT32,
+               GF_TIER_ALTERNATING);
   }
 }
 
@@ -207,8 +252,8 @@ void check_update() {
   gf_spec spec = make_spec(GF_GRU_REFINE_RESET_BEFORE, 5, 17);
   spec.vocabulary = 9;
   spec.outputs = 3;
-  const Network first(spec, 3, options_of(kBounds[0]));
-  const Network second(spec, 4, options_of(kBounds[0]));
+  const Network first(spec, 3, cuda_options(GF_FLOAT32));
+  const Network second(spec, 4, cuda_options(GF_FLOAT32));
   std::vector<float> parameters;
   for (const auto& tensor : second.tensors) {
     parameters.insert(parameters.end(), tensor.begin(), tensor.end());
@@ -229,7 +274,7 @@ void check_update() {
 
 void check_errors() {
   const gf_spec spec = make_spec(GF_GRU, 4, 8);
-  const Network network(spec, 1, options_of(kBounds[0]));
+  const Network network(spec, 1, cuda_options(GF_FLOAT32));
   const Runner plain(network, 3, 2);
   gf_gradients io = {};
   io.struct_size = sizeof io;
@@ -261,12 +306,13 @@ int main(int argc, char** argv) {
   if (!load_backend()) return 1;
   const std::string only = argc > 1 ? argv[1] : "";
   const std::string only_precision = argc > 2 ? argv[2] : "";
-  for (const Named& tier : kNamedTiers) {
-    if (!only.empty() && only != tier.name) continue;
-    for (const Precision& precision : kBounds) {
-      if (!only_precision.empty() && only_precision != precision.name) continue;
+  for (const int tier : kTiers) {
+    if (!only.empty() && only != tier_name(tier)) continue;
+    for (const int precision : kPrecisions) {
+      if (!only_precision.empty() && only_precision != precision_name(precision)) continue;
       run_tier(tier, precision);
     }
+    if (only_precision.empty()) check_places(tier);
   }
   if (!only.empty()) return result();
   check_past_the_end(cases_of(GF_LSTM_REFINE)[3]);

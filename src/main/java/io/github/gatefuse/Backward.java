@@ -5,7 +5,8 @@ import java.util.Locale;
 
 /**
  * What the runs of a {@link Session} keep for the way back, {@link Session#backward}. The gradients
- * have the same bits either way.
+ * have the same bits either way, but in the tiers slice, cluster and grid of CUDA, where
+ * pre-activations that are computed again may differ in their last bits.
  *
  * <p>Immutable and thread-safe.
  */

@@ -282,13 +282,32 @@ public final class ReferenceNetwork {
    * @throws IllegalArgumentException for a wrong shape, length or token, naming it
    */
   public Gradients backward(Inputs in, Cotangents cotangents) {
+    return back(in, new double[spec.layers()][], cotangents);
+  }
+
+  /**
+   * The same for what {@linkplain #follow following} another implementation gives: its hidden
+   * states are the operands of all products, there and back.
+   *
+   * @param in the inputs of the call
+   * @param layers the other's y of each layer [L][T, B, D*H]
+   * @param cotangents the gradient by its outputs
+   * @return the gradient by its inputs, its initial state and the parameters
+   * @throws IllegalArgumentException for a wrong shape, length or token, naming it
+   */
+  public Gradients backward(Inputs in, double[][] layers, Cotangents cotangents) {
+    checkLayers(in, layers);
+    return back(in, layers, cotangents);
+  }
+
+  private Gradients back(Inputs in, double[][] followed, Cotangents cotangents) {
     int[] lengths = InputCheck.check(spec, in);
     InputCheck.check(spec, in, cotangents);
     Step[][][] kept = new Step[spec.slots()][][];
-    double[] y =
-        run(in.withTargets(null).withHead(false, false), new double[spec.layers()][], kept).y();
+    double[] own = run(in.withTargets(null).withHead(false, false), followed, kept).y();
+    double[] last = followed[spec.layers() - 1];
     BackwardPass pass = new BackwardPass(spec, rounding, slots, headWeight, lengths, kept);
-    return pass.run(in, y, cotangents);
+    return pass.run(in, last == null ? own : last, cotangents);
   }
 
   /**
@@ -303,6 +322,11 @@ public final class ReferenceNetwork {
    * @throws IllegalArgumentException for a wrong shape, length, token or target, naming it
    */
   public Outputs follow(Inputs in, double[][] layers) {
+    checkLayers(in, layers);
+    return run(in, layers, null);
+  }
+
+  private void checkLayers(Inputs in, double[][] layers) {
     if (layers.length != spec.layers()) {
       throw new IllegalArgumentException(
           "layers: expected " + spec.layers() + ", got " + layers.length);
@@ -314,7 +338,6 @@ public final class ReferenceNetwork {
             "layers: expected outputs of " + expected + " values, got " + y.length);
       }
     }
-    return run(in, layers, null);
   }
 
   /**

@@ -2,7 +2,6 @@
 package io.github.gatefuse.testing;
 
 import static org.junit.jupiter.api.Assertions.fail;
-import static org.junit.jupiter.api.Assumptions.abort;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.github.gatefuse.Backend;
@@ -159,19 +158,9 @@ public record Target(
     }
   }
 
-  /**
-   * Makes a session that can go back. The test is skipped, saying why, where the backend goes
-   * forward only.
-   */
+  /** Makes a session in this tier, which has to fit. */
   public Session backwardSession(Rnn rnn, SessionOptions options) {
-    try {
-      return rnn.session(options.withTier(tier));
-    } catch (IllegalArgumentException e) {
-      if (!e.getMessage().startsWith("backward: ")) {
-        throw e;
-      }
-      return abort(this + ": " + e.getMessage());
-    }
+    return rnn.session(options.withTier(tier));
   }
 
   /** The same in the tier that a session took. */

@@ -117,13 +117,10 @@ public record Training(
     return state.hasCell() ? wide(state.cell()) : null;
   }
 
-  /** Runs forward; the state given out is nobody's. */
-  public void forward(Session session) {
-    ForwardCall call =
-        session
-            .call()
-            .initialState(initial)
-            .output(Networks.floats(steps * batch * spec.outputSize()));
+  /** Runs forward and gives y [T, B, D*H]; the state given out is nobody's. */
+  public float[] forward(Session session) {
+    FloatBuffer y = Networks.floats(steps * batch * spec.outputSize());
+    ForwardCall call = session.call().initialState(initial).output(y);
     if (tokens == null) {
       call.input(Networks.direct(x));
     } else {
@@ -133,6 +130,7 @@ public record Training(
       call.lengths(Networks.direct(lengths));
     }
     call.run(steps, batch);
+    return Networks.array(y);
   }
 
   /** Goes back through the session's last run, into these parameters. */
