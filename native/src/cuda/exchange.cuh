@@ -58,9 +58,10 @@ class ExchangeOf;
 
 // A wait for other blocks that ends. Who has waited in vain goes on and waits no more: the kernel
 // ends, and its results are refused.
+template <class Arguments>
 class Patience {
  public:
-  GF_DEVICE explicit Patience(const PersistentArguments& a) : a_(a) {}
+  GF_DEVICE explicit Patience(const Arguments& a) : a_(a) {}
 
   // Until done(), in step i.
   template <class Done>
@@ -76,7 +77,7 @@ class Patience {
   }
 
  private:
-  const PersistentArguments& a_;
+  const Arguments& a_;
   bool lost_ = false;
 };
 
@@ -251,7 +252,7 @@ class ExchangeOf<P, Exchange::kCluster> {
   int32_t rank_;
   Tiles<P> tiles_;
   ClusterSender<Storage> sender_;
-  Patience patience_;
+  Patience<PersistentArguments> patience_;
   uint64_t* filled_;  // [2]
 };
 
@@ -336,7 +337,7 @@ class ExchangeOf<P, Exchange::kGrid> {
   int32_t slice_;
   int32_t rank_;
   Tiles<P> tiles_;
-  Patience patience_;
+  Patience<PersistentArguments> patience_;
 };
 
 // ---- Slots of scans -----------------------------------------------------------------------------
@@ -430,7 +431,7 @@ class SlotsOf<Exchange::kCluster> {
  private:
   SlotTile tile_;
   ClusterSender<float> sender_;
-  Patience patience_;
+  Patience<PersistentArguments> patience_;
   uint64_t* filled_;
   unsigned bytes_;  // of a step
 };

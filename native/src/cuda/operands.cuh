@@ -21,7 +21,8 @@ struct Fragment {
 template <class P>
 struct Operands {
   using Storage = typename P::Storage;
-  static constexpr int kStep = 16;  // operands of a step
+  static constexpr int kStep = 16;       // operands of a step
+  static constexpr bool kHalves = true;  // whether a step is of two times 8 operands
   // From row to row of a tile, so that the rows of a warp's lanes lie in different banks.
   static constexpr int tile_stride(int k) { return (k + 63) / 64 * 64 + 8; }
 
@@ -36,7 +37,11 @@ struct Operands {
   static GF_DEVICE Fragment load(const Storage* low, const Storage* high, int t) {
     return {{pair(low, 2 * t), pair(high, 2 * t), pair(low, 2 * t + 8), pair(high, 2 * t + 8)}};
   }
-  // tile: h from its first operand of the step.
+  // Of the step's first half; the other one is zeros.
+  static GF_DEVICE Fragment load_half(const Storage* low, const Storage* high, int t) {
+    return {{pair(low, 2 * t), pair(high, 2 * t), 0, 0}};
+  }
+  // tile: the operands of 8 rows from their first one of the step.
   static GF_DEVICE Columns columns(const Storage* tile, int stride, int g, int t) {
     return {{pair(tile + g * stride, 2 * t), pair(tile + g * stride, 2 * t + 8)}};
   }
@@ -63,6 +68,7 @@ template <>
 struct Operands<Tf32> {
   using Storage = uint32_t;
   static constexpr int kStep = 8;
+  static constexpr bool kHalves = false;
   static constexpr int tile_stride(int k) { return (k + 31) / 32 * 32 + 4; }
 
   struct Columns {
@@ -97,6 +103,7 @@ template <>
 struct Operands<Float32> {
   using Storage = float;
   static constexpr int kStep = 8;
+  static constexpr bool kHalves = false;
   static constexpr int tile_stride(int k) { return (k + 31) / 32 * 32 + 4; }
 
   struct Columns {

@@ -18,36 +18,9 @@
 #include "cuda/operands.cuh"
 #include "cuda/persistent.hpp"
 #include "cuda/scan.cuh"
+#include "cuda/tasks.cuh"
 
 namespace gatefuse::cuda {
-
-// Where a thread stands.
-struct Role {
-  int lane, warp;
-  int g, t;           // lane = 4 g + t
-  int32_t slice;      // of the batch
-  int32_t rank;       // of the block in its slice
-  int32_t unit;       // of the pointwise mathematics: row g of the warp's group
-  int32_t row[2];     // of the batch, by place: 2 t and 2 t + 1 of the slice
-  int32_t length[2];  // 0 for a row that is none
-  bool pointwise;     // whether the warp has a group
-
-  GF_DEVICE Role(const PersistentArguments& a, int32_t rank_of_block)
-      : lane(static_cast<int>(threadIdx.x) % 32),
-        warp(static_cast<int>(threadIdx.x) / 32),
-        g(lane / 4),
-        t(lane % 4),
-        slice(a.first_slice + static_cast<int32_t>(blockIdx.x) / a.shape.blocks),
-        rank(rank_of_block),
-        unit((rank * a.shape.groups + warp) * kGroupUnits + g),
-        pointwise(warp < a.shape.groups) {
-#pragma unroll
-    for (int j = 0; j < 2; ++j) {
-      row[j] = slice * kSliceRows + 2 * t + j;
-      length[j] = row[j] < a.rows ? a.pass.sequences.length(row[j]) : 0;
-    }
-  }
-};
 
 template <class Cell, class P, Exchange kExchange>
 class PersistentLayer {
@@ -59,16 +32,15 @@ class PersistentLayer {
   static constexpr int kBlocks = kPlain + kScans;
   static constexpr int kFragments = (kBlocks + 1) / 2;  // of a group
   static constexpr InstanceLimits kLimits = limits_of(kExchange, P::kId, kPlain, kScans);
-  static constexpr int kRegisterSteps = kLimits.register_steps;
+  using TasksOf = Tasks<P, kFragments, kLimits.register_steps, kLimits.register_tasks>;
 
   GF_DEVICE explicit PersistentLayer(const PersistentArguments& arguments)
       : a_(arguments),
         role_(arguments, ExchangeOf<P, kExchange>::rank(arguments.shape)),
         exchange_(arguments, shared_, role_.slice, role_.rank),
-        slots_(arguments, shared_, kScans) {
+        slots_(arguments, shared_, kScans),
+        tasks_(arguments.shape, shared_) {
     sums_ = shared_.template take<float>(one_task() ? 1 : a_.shape.tasks() * kTaskSums);
-    weights_ = shared_.template take<Fragment>(
-        a_.shape.warps * a_.shape.shared_steps * kFragments * 32 + 1);
     if constexpr (kScans > 0) {
       gates_ = shared_.template take<float>(kScans * kSliceRows * 2 * a_.shape.units());
     }
@@ -89,9 +61,7 @@ class PersistentLayer {
  private:
   static constexpr int kTaskSums = 32 * kFragments * 4;  // of all lanes
 
-  struct GroupSums {
-    float r[kFragments][4];
-  };
+  using GroupSums = typename TasksOf::Results;
 
   GF_DEVICE bool one_task() const { return a_.shape.chunks == 1; }
 
@@ -103,26 +73,6 @@ class PersistentLayer {
   }
 
   // ---- Weights
-
-  GF_DEVICE int task(int i) const { return role_.warp * a_.shape.warp_tasks + i; }
-  GF_DEVICE int tasks_of_warp() const {
-    const int left = a_.shape.tasks() - task(0);
-    return left < a_.shape.warp_tasks ? left : a_.shape.warp_tasks;
-  }
-  // The k steps of a warp's task; 0 for one that it has not.
-  GF_DEVICE int steps_of(int i) const {
-    if (i >= tasks_of_warp()) return 0;
-    const int left = a_.shape.k_steps - task(i) % a_.shape.chunks * a_.shape.chunk_steps;
-    return left < a_.shape.chunk_steps ? left : a_.shape.chunk_steps;
-  }
-  // The first k step of a warp's task whose weights are not in registers: these hold what fits of
-  // the first task, then of the second.
-  GF_DEVICE int first_shared_step(int i) const {
-    if (i >= kLimits.register_tasks) return 0;
-    const int before = i == 0 ? 0 : steps_of(0);
-    const int left = kRegisterSteps > before ? kRegisterSteps - before : 0;
-    return left < steps_of(i) ? left : steps_of(i);
-  }
 
   // The row of a unit's block in a packed matrix; -1 where there is none. Behind the plain blocks
   // come the scans, whose slot k is a block of unit k.
@@ -137,17 +87,11 @@ class PersistentLayer {
     return static_cast<const Storage*>(a_.recurrent.weight) + row * a_.recurrent.stride +
            k_step * Op::kStep;
   }
-  // The lane's rows in the fragments of a task, from the task's first k step. Found once: nvcc
-  // would write it out for each step whose weights are in registers.
-  struct TaskRows {
-    const Storage* low[kFragments];
-    const Storage* high[kFragments];
-  };
-  GF_DEVICE TaskRows rows_of(int task) const {
+  GF_DEVICE typename TasksOf::Rows rows_of(int task) const {
     const int group = task / a_.shape.chunks;
     const int k_step = task % a_.shape.chunks * a_.shape.chunk_steps;
     const int32_t unit = (role_.rank * a_.shape.groups + group) * kGroupUnits + role_.g;
-    TaskRows rows;
+    typename TasksOf::Rows rows;
 #pragma unroll
     for (int f = 0; f < kFragments; ++f) {
       rows.low[f] = weight(unit, 2 * f, k_step);
@@ -159,37 +103,12 @@ class PersistentLayer {
     const int k = step * Op::kStep;
     return Op::load(low == nullptr ? low : low + k, high == nullptr ? high : high + k, role_.t);
   }
-  GF_DEVICE Fragment& shared_fragment(int step, int fragment) const {
-    const int index = (role_.warp * a_.shape.shared_steps + step) * kFragments + fragment;
-    return weights_[index * 32 + role_.lane];
-  }
 
-  // What is not in registers lies in shared memory, each lane's own.
   GF_DEVICE void load_weights() {
-    const TaskRows first = rows_of(task(0));
-    const TaskRows second = rows_of(task(1));
-#pragma unroll
-    for (int r = 0; r < kRegisterSteps; ++r) {
-      const bool in_first = r < steps_of(0);
-      const int step = in_first ? r : r - steps_of(0);
-      const bool there = in_first || (kLimits.register_tasks > 1 && step < steps_of(1));
-#pragma unroll
-      for (int f = 0; f < kFragments; ++f) {
-        registers_[r][f] = there ? load_fragment(in_first ? first.low[f] : second.low[f],
-                                                 in_first ? first.high[f] : second.high[f], step)
-                                 : Fragment{};
-      }
-    }
-    int at = 0;
-    for (int i = 0; i < tasks_of_warp(); ++i) {
-      const TaskRows rows = rows_of(task(i));
-      for (int step = first_shared_step(i); step < steps_of(i); ++step, ++at) {
-#pragma unroll
-        for (int f = 0; f < kFragments; ++f) {
-          shared_fragment(at, f) = load_fragment(rows.low[f], rows.high[f], step);
-        }
-      }
-    }
+    tasks_.load([&](int task) { return rows_of(task); },
+                [&](int, const Storage* low, const Storage* high, int step) {
+                  return load_fragment(low, high, step);
+                });
 #pragma unroll
     for (int b = 0; b < kBlocks; ++b) {
       const int64_t row = role_.pointwise ? packed_row(role_.unit, b) : -1;
@@ -250,7 +169,7 @@ class PersistentLayer {
     if (!last) fetch_input(s + 1);
     const int32_t i = s - a_.pass.first;
     const Storage* tile = exchange_.await(i);
-    const GroupSums sums = one_task() ? sum_alone(tile) : sum_together(tile);
+    const GroupSums sums = one_task() ? tasks_.sum_alone(tile) : sum_together(tile);
     if constexpr (kScans > 0) run_scans(i, x, sums);
     if (role_.pointwise) {
 #pragma unroll
@@ -261,61 +180,8 @@ class PersistentLayer {
     if (role_.pointwise && a_.kept_h != nullptr) keep_states(s);
   }
 
-  struct TaskSums {
-    typename Op::Sum f[kFragments];
-  };
-
-  // Where the tile of h begins for a warp's task.
-  GF_DEVICE const Storage* tile_of(const Storage* tile, int i) const {
-    return tile + task(i) % a_.shape.chunks * a_.shape.chunk_steps * Op::kStep;
-  }
-  // Adds a k step. weights(f): its fragment f.
-  template <class Weights>
-  GF_DEVICE void multiply(TaskSums& sums, const Storage* tile, int step, Weights weights) const {
-    const auto columns =
-        Op::columns(tile + step * Op::kStep, a_.shape.tile_stride, role_.g, role_.t);
-#pragma unroll
-    for (int f = 0; f < kFragments; ++f) Op::multiply(sums.f[f], weights(f), columns);
-  }
-
-  // The part of the first two tasks whose weights are in registers.
-  GF_DEVICE void sum_registers(const Storage* tile, TaskSums& first, TaskSums& second) const {
-    const int first_steps = steps_of(0);
-    [[maybe_unused]] const int second_steps = steps_of(1);
-#pragma unroll
-    for (int r = 0; r < kRegisterSteps; ++r) {
-      const auto weights = [&](int f) { return registers_[r][f]; };
-      if (r < first_steps) {
-        multiply(first, tile_of(tile, 0), r, weights);
-      } else if constexpr (kLimits.register_tasks > 1) {
-        if (r - first_steps < second_steps) {
-          multiply(second, tile_of(tile, 1), r - first_steps, weights);
-        }
-      }
-    }
-  }
-  // The rest of task i. `at` counts the steps whose weights are shared.
-  GF_DEVICE GroupSums sum_rest(const Storage* tile, int i, TaskSums& sums, int& at) const {
-    for (int step = first_shared_step(i); step < steps_of(i); ++step, ++at) {
-      multiply(sums, tile_of(tile, i), step, [&](int f) { return shared_fragment(at, f); });
-    }
-    GroupSums result;
-#pragma unroll
-    for (int f = 0; f < kFragments; ++f) Op::finish(sums.f[f], role_.t, result.r[f]);
-    return result;
-  }
-
-  // One chunk: a warp's task is its own group.
-  GF_DEVICE GroupSums sum_alone(const Storage* tile) const {
-    TaskSums first = {};
-    TaskSums none = {};
-    int at = 0;
-    sum_registers(tile, first, none);
-    return sum_rest(tile, 0, first, at);
-  }
-
-  GF_DEVICE void hand_in(int i, const GroupSums& sums) const {
-    float* to = sums_ + task(i) * kTaskSums;
+  GF_DEVICE void hand_in(int task, const GroupSums& sums) const {
+    float* to = sums_ + task * kTaskSums;
 #pragma unroll
     for (int f = 0; f < kFragments; ++f) {
 #pragma unroll
@@ -325,16 +191,7 @@ class PersistentLayer {
 
   // Several chunks: all warps of the block share the tasks, and the groups' warps add them up.
   GF_DEVICE GroupSums sum_together(const Storage* tile) const {
-    TaskSums first = {};
-    TaskSums second = {};
-    int at = 0;
-    sum_registers(tile, first, second);
-    if (tasks_of_warp() > 0) hand_in(0, sum_rest(tile, 0, first, at));
-    if (tasks_of_warp() > 1) hand_in(1, sum_rest(tile, 1, second, at));
-    for (int i = 2; i < tasks_of_warp(); ++i) {
-      TaskSums sums = {};
-      hand_in(i, sum_rest(tile, i, sums, at));
-    }
+    tasks_.sum_each(tile, [&](int task, const GroupSums& sums) { hand_in(task, sums); });
     __syncthreads();
     GroupSums total = {};
     if (!role_.pointwise) return total;
@@ -464,10 +321,9 @@ class PersistentLayer {
   Role role_;
   ExchangeOf<P, kExchange> exchange_;
   std::conditional_t<(kScans > 0), SlotsOf<kExchange>, NoSlots> slots_;
+  TasksOf tasks_;
   float* sums_;             // [tasks][kTaskSums]
-  Fragment* weights_;       // [warps][shared steps][fragments][32]
   float* gates_ = nullptr;  // [scans][kSliceRows][2][units] gates and complements
-  Fragment registers_[kRegisterSteps > 0 ? kRegisterSteps : 1][kFragments];
   float bias_[kBlocks];
   float h_[2] = {};
   float c_[2] = {};

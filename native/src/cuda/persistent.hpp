@@ -22,20 +22,23 @@ GF_HOST_DEVICE constexpr int32_t whole_groups(int32_t n) {
 // depend on which warps and blocks share the work.
 constexpr int kMostChunkSteps = 16;
 
-// How the work on a slice is cut. A task is one group of units and one chunk of k.
+// How the work on a slice is cut. A task is one set of fragments and one chunk of k; a set is a
+// group of units, and on the way back 32 units.
 struct PersistentShape {
   int32_t blocks = 0;        // of one slice
   int32_t groups = 0;        // a block's
+  int32_t sets = 0;          // that a block multiplies
   int32_t k_steps = 0;       // of the whole sum
   int32_t chunks = 0;        // of the whole sum
   int32_t chunk_steps = 0;   // of a chunk; the last one may have fewer
   int32_t warps = 0;         // a block's
   int32_t warp_tasks = 0;    // a warp's, at most
   int32_t shared_steps = 0;  // k steps of a warp whose weights lie in shared memory
-  int32_t tile_stride = 0;   // operands from row to row of the tile of h
+  int32_t tile_stride = 0;   // operands from row to row of the tile that is multiplied
+  int32_t parts = 0;         // on the way back: of a gradient by h
   int32_t shared_bytes = 0;  // of a block, dynamic
 
-  GF_HOST_DEVICE int32_t tasks() const { return groups * chunks; }
+  GF_HOST_DEVICE int32_t tasks() const { return sets * chunks; }
   GF_HOST_DEVICE int32_t units() const { return groups * kGroupUnits; }  // a block's
   GF_HOST_DEVICE int32_t threads() const { return warps * 32; }
 };

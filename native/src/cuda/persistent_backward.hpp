@@ -20,18 +20,31 @@ struct PersistentBackwardArguments {
   int32_t first_slice;  // of this launch
   const float* kept;    // [steps, B, kept_stride] pre-activations of the blocks, unit by unit
   int64_t kept_stride;
-  const float* candidate;  // [steps, B, H] the candidate's recurrent part where it is apart, or null
-  const float* h;          // [steps, B, H] before each step
-  const float* c;          // [steps + 1, B, H] before each step, and after the last; or null
-  const float* dy;         // gradients by the layer's output, by the caller's place; null: zeros
-  int64_t dy_stride;       // D * H
-  float* dh;               // [B, H] by h after the last step, then by h before the first
-  float* dc;               // the same for c; null without a cell state
-  float* da;               // [steps, B, kept_stride] by the pre-activations, of the input's part
-  float* da_recurrent;     // the same of the recurrent part; null where that is no other
+  const float*
+      candidate;        // [steps, B, H] the candidate's recurrent part where it is apart, or null
+  const float* h;       // [steps, B, H] before each step
+  const float* c;       // [steps + 1, B, H] before each step, and after the last; or null
+  const float* dy;      // gradients by the layer's output, by the caller's place; null: zeros
+  int64_t dy_stride;    // D * H
+  float* dh;            // [B, H] by h after the last step, then by h before the first
+  float* dc;            // the same for c; null without a cell state
+  float* da;            // [steps, B, kept_stride] by the pre-activations, of the input's part
+  float* da_recurrent;  // the same of the recurrent part; null where that is no other
   unsigned long long* timed_out;  // receives a step that was waited for in vain
   uint64_t patience;              // nanoseconds after which a wait is in vain
 };
+
+// A task's fragments, of 16 units each.
+constexpr int kBackwardFragments = 2;
+constexpr int kBackwardUnits = 16 * kBackwardFragments;
+
+// What an instance takes of a multiprocessor: see limits_of.
+constexpr InstanceLimits backward_limits_of(Exchange exchange, int precision) {
+  if (precision == GF_FLOAT32) {
+    return exchange == Exchange::kBlock ? InstanceLimits{16, 3, 1} : InstanceLimits{8, 16, 1};
+  }
+  return exchange == Exchange::kBlock ? InstanceLimits{16, 6, 1} : InstanceLimits{8, 20, 2};
+}
 
 // The kernel for a cell, null where there is none: so far for cells with neither scans nor a second
 // product in their steps.

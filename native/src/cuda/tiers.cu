@@ -41,6 +41,11 @@ size_t outgoing_bytes(const PersistentShape& shape, size_t value_bytes) {
   return ptx::shared_bytes(size_t{kSliceRows} * shape.units() * value_bytes);
 }
 
+size_t weight_bytes(const PersistentShape& shape, int32_t fragments) {
+  const size_t weights = size_t{32} * shape.warps * shape.shared_steps * fragments + 1;
+  return ptx::shared_bytes(weights * sizeof(Fragment));
+}
+
 // As the kernel takes them: see PersistentLayer, ExchangeOf and SlotsOf.
 int32_t shared_bytes_of(const PersistentShape& shape, const Spec& spec, Exchange exchange,
                         int32_t fragments, int32_t operand_bytes) {
@@ -51,8 +56,7 @@ int32_t shared_bytes_of(const PersistentShape& shape, const Spec& spec, Exchange
   }
   const size_t sums = shape.chunks == 1 ? 1 : size_t{32} * 4 * fragments * shape.tasks();
   bytes += ptx::shared_bytes(sums * sizeof(float));
-  const size_t weights = size_t{32} * shape.warps * shape.shared_steps * fragments + 1;
-  bytes += ptx::shared_bytes(weights * sizeof(Fragment));
+  bytes += weight_bytes(shape, fragments);
   if (const size_t scan_rows = static_cast<size_t>(spec.cell->scans()) * kSliceRows) {
     const int32_t slots = whole_groups(static_cast<int32_t>(spec.hidden / spec.chunk));
     bytes += ptx::shared_bytes(scan_rows * slots * sizeof(float));
@@ -82,6 +86,19 @@ int32_t chunk_steps_of(int64_t hidden, int32_t k_steps) {
   return best;
 }
 
+// Gives a block's warps their tasks; false where it cannot hold its groups.
+bool share_tasks(const InstanceLimits& limits, PersistentShape* shape) {
+  const int32_t most = limits.most_warps;
+  if (shape->groups > most) return false;
+  shape->warp_tasks = divide_up(shape->tasks(), most);
+  shape->warps = std::max(divide_up(shape->tasks(), shape->warp_tasks), shape->groups);
+  const int32_t tasks_in_registers = std::min(limits.register_tasks, shape->warp_tasks);
+  const int32_t in_registers =
+      std::min(limits.register_steps, shape->chunk_steps * tasks_in_registers);
+  shape->shared_steps = shape->warp_tasks * shape->chunk_steps - in_registers;
+  return true;
+}
+
 // The shape of a slice over so many blocks; warps = 0 where a block cannot hold its groups.
 PersistentShape shape_of(const Spec& spec, int32_t precision, Exchange exchange, int32_t blocks) {
   const OperandFacts operands = OperandFacts::of(precision);
@@ -89,19 +106,13 @@ PersistentShape shape_of(const Spec& spec, int32_t precision, Exchange exchange,
   PersistentShape shape;
   shape.blocks = blocks;
   shape.groups = divide_up(divide_up(spec.hidden, kGroupUnits), blocks);
+  shape.sets = shape.groups;
   shape.k_steps = divide_up(spec.hidden, operands.step);
   shape.chunk_steps = std::min(shape.k_steps, chunk_steps_of(spec.hidden, shape.k_steps));
   shape.chunks = divide_up(shape.k_steps, shape.chunk_steps);
   const InstanceLimits limits =
       limits_of(exchange, precision, spec.cell->plain_blocks(), spec.cell->scans());
-  const int32_t most = limits.most_warps;
-  if (shape.groups > most) return shape;
-  shape.warp_tasks = divide_up(shape.tasks(), most);
-  shape.warps = std::max(divide_up(shape.tasks(), shape.warp_tasks), shape.groups);
-  const int32_t tasks_in_registers = std::min(limits.register_tasks, shape.warp_tasks);
-  const int32_t in_registers =
-      std::min(limits.register_steps, shape.chunk_steps * tasks_in_registers);
-  shape.shared_steps = shape.warp_tasks * shape.chunk_steps - in_registers;
+  if (!share_tasks(limits, &shape)) return shape;
   const int64_t units = int64_t{blocks} * shape.groups * kGroupUnits;
   shape.tile_stride = operands.tile_stride(
       static_cast<int32_t>(std::max(units, int64_t{shape.k_steps} * operands.step)));
@@ -109,22 +120,41 @@ PersistentShape shape_of(const Spec& spec, int32_t precision, Exchange exchange,
   return shape;
 }
 
+// ---- Shapes of the way back ---------------------------------------------------------------------
+
+// As the kernel takes them: see PersistentBackwardLayer and PartsOf.
+int32_t backward_shared_bytes_of(const PersistentShape& shape, Exchange exchange,
+                                 int32_t operand_bytes) {
+  const size_t buffers = exchange == Exchange::kCluster ? 2 : 1;
+  const size_t rows = buffers * kSliceRows;
+  size_t bytes = weight_bytes(shape, kBackwardFragments);
+  bytes += ptx::shared_bytes(rows * shape.tile_stride * operand_bytes);
+  bytes += ptx::shared_bytes(rows * shape.parts * shape.units() * sizeof(float));
+  if (exchange == Exchange::kCluster) bytes += ptx::shared_bytes(2 * sizeof(uint64_t));
+  return static_cast<int32_t>(std::min<size_t>(bytes, INT32_MAX));
+}
+
 // ---- What a step costs --------------------------------------------------------------------------
 
 constexpr double kPointwise = 200;
 constexpr double kSharedBytesPerCycle = 128;
+constexpr double kClusterBytesPerCycle = 32;  // that a block receives
 
-// The scans themselves take as long in a block as in a cluster, and no other tier has them.
-double step_cycles(const PersistentShape& shape, Exchange exchange, const Spec& spec,
-                   int32_t precision) {
-  const int32_t fragments = fragments_of(spec);
+// The products of a step and, at the same time, the weights that they read from shared memory.
+double product_cycles(const PersistentShape& shape, int32_t fragments, int32_t precision) {
   // A multiprocessor has four schedulers with a matrix unit each.
   const double instruction = precision == GF_FLOAT32 ? 40 : precision == GF_TF32 ? 16 : 8;
   const double steps = double{1} * shape.warp_tasks * shape.chunk_steps;
   const double product = divide_up(shape.warps, 4) * steps * fragments * instruction;
   const double shared =
       double{512} * shape.warps * shape.shared_steps * fragments / kSharedBytesPerCycle;
-  double cycles = kPointwise + std::max(product, shared);
+  return std::max(product, shared);
+}
+
+// The scans themselves take as long in a block as in a cluster, and no other tier has them.
+double step_cycles(const PersistentShape& shape, Exchange exchange, const Spec& spec,
+                   int32_t precision) {
+  const double cycles = kPointwise + product_cycles(shape, fragments_of(spec), precision);
   switch (exchange) {
     case Exchange::kBlock:
       return cycles + kBlockExchange;
@@ -136,14 +166,68 @@ double step_cycles(const PersistentShape& shape, Exchange exchange, const Spec& 
   }
 }
 
+// A block gets its parts of all blocks' results, and reads them.
+double backward_step_cycles(const PersistentShape& shape, Exchange exchange, int32_t precision) {
+  const double cycles = kPointwise + product_cycles(shape, kBackwardFragments, precision);
+  const double bytes = double{kSliceRows} * sizeof(float) * shape.parts * shape.units();
+  const double reading = bytes / kSharedBytesPerCycle;
+  if (exchange == Exchange::kBlock) return cycles + kBlockExchange + 2 * reading;
+  return cycles + kClusterExchange + kClusterExchangePerBlock * shape.blocks + reading +
+         bytes / kClusterBytesPerCycle;
+}
+
 // ---- Candidates ---------------------------------------------------------------------------------
 
+// What differs between the ways: the kernels, the shapes that may fit, and what they cost.
+struct WayThere {
+  using TierOf = Tier;
+  static PersistentKernel kernel(Exchange exchange, int32_t cell, int32_t precision) {
+    return exchange == Exchange::kBlock     ? block_kernel(cell, precision)
+           : exchange == Exchange::kCluster ? cluster_kernel(cell, precision)
+                                            : grid_kernel(cell, precision);
+  }
+  template <class F>
+  static void for_shapes(const Spec& spec, int32_t precision, Exchange exchange, int32_t blocks,
+                         F f) {
+    f(shape_of(spec, precision, exchange, blocks));
+  }
+  static double cycles(const PersistentShape& shape, Exchange exchange, const Spec& spec,
+                       int32_t precision) {
+    return step_cycles(shape, exchange, spec, precision);
+  }
+};
+
+struct WayBack {
+  using TierOf = BackwardTier;
+  static PersistentBackwardKernel kernel(Exchange exchange, int32_t cell, int32_t precision) {
+    return exchange == Exchange::kBlock ? block_backward_kernel(cell, precision)
+                                        : cluster_backward_kernel(cell, precision);
+  }
+  template <class F>
+  static void for_shapes(const Spec& spec, int32_t precision, Exchange exchange, int32_t blocks,
+                         F f) {
+    for (int32_t chunks = 1; chunks <= kMostChunks; ++chunks) {
+      const PersistentShape shape = backward_shape_of(spec, precision, exchange, blocks, chunks);
+      if (shape.chunks == chunks) f(shape);
+    }
+  }
+  static double cycles(const PersistentShape& shape, Exchange exchange, const Spec&,
+                       int32_t precision) {
+    return backward_step_cycles(shape, exchange, precision);
+  }
+
+ private:
+  static constexpr int32_t kMostChunks = 16;
+};
+
+template <class Way>
 struct Candidate {
-  Tier tier;
+  typename Way::TierOf tier;
   double cycles = 0;  // of a step, over all slices; 0: does not fit
   bool fits() const { return cycles > 0; }
 };
 
+template <class Way>
 class Chooser {
  public:
   Chooser(const Spec& spec, int32_t precision, const DeviceFacts& device, int64_t max_batch)
@@ -153,8 +237,8 @@ class Chooser {
         slices_(divide_up(max_batch, kSliceRows)) {}
 
   // The best of one kind, or the reason why there is none.
-  Candidate slice(std::string* reason) const {
-    Candidate best = make(GF_TIER_SLICE, Exchange::kBlock, block_kernel, reason);
+  Candidate<Way> slice(std::string* reason) const {
+    Candidate<Way> best = make(GF_TIER_SLICE, Exchange::kBlock, reason);
     if (best.tier.kernel == nullptr) return best;
     if (!try_blocks(1, &best)) {
       *reason = misfit("one multiprocessor");
@@ -162,12 +246,12 @@ class Chooser {
     return best;
   }
 
-  Candidate cluster(std::string* reason) const {
+  Candidate<Way> cluster(std::string* reason) const {
     if (device_.kernels < 90) {
       *reason = "compute capability 9.0 or later is needed for clusters, " + device_.has_text();
       return {};
     }
-    Candidate best = make(GF_TIER_CLUSTER, Exchange::kCluster, cluster_kernel, reason);
+    Candidate<Way> best = make(GF_TIER_CLUSTER, Exchange::kCluster, reason);
     if (best.tier.kernel == nullptr) return best;
     for (const int32_t blocks : {2, 4, 8, 16}) try_blocks(blocks, &best);
     if (!best.fits()) {
@@ -176,8 +260,8 @@ class Chooser {
     return best;
   }
 
-  Candidate grid(std::string* reason) const {
-    Candidate best = make(GF_TIER_GRID, Exchange::kGrid, grid_kernel, reason);
+  Candidate<Way> grid(std::string* reason) const {
+    Candidate<Way> best = make(GF_TIER_GRID, Exchange::kGrid, reason);
     if (best.tier.kernel == nullptr) return best;
     const int32_t groups = divide_up(spec_.hidden, kGroupUnits);
     for (int32_t each = 1; each <= limits_of(Exchange::kGrid, precision_, 0, 0).most_warps;
@@ -191,12 +275,11 @@ class Chooser {
   }
 
  private:
-  Candidate make(int32_t id, Exchange exchange, PersistentKernel (*kernel)(int32_t, int32_t),
-                 std::string* reason) const {
-    Candidate candidate;
+  Candidate<Way> make(int32_t id, Exchange exchange, std::string* reason) const {
+    Candidate<Way> candidate;
     candidate.tier.id = id;
     candidate.tier.exchange = exchange;
-    candidate.tier.kernel = kernel(spec_.cell_id, precision_);
+    candidate.tier.kernel = Way::kernel(exchange, spec_.cell_id, precision_);
     if (candidate.tier.kernel == nullptr) {
       *reason =
           spec_.cell->reset_before
@@ -219,14 +302,20 @@ class Chooser {
   }
 
   // Takes over a shape with so many blocks where it fits and is the fastest so far.
-  bool try_blocks(int32_t blocks, Candidate* best) const {
+  bool try_blocks(int32_t blocks, Candidate<Way>* best) const {
+    bool fits = false;
+    Way::for_shapes(spec_, precision_, best->tier.exchange, blocks,
+                    [&](const PersistentShape& shape) { fits |= try_shape(shape, best); });
+    return fits;
+  }
+  bool try_shape(const PersistentShape& shape, Candidate<Way>* best) const {
     const Exchange exchange = best->tier.exchange;
-    const PersistentShape shape = shape_of(spec_, precision_, exchange, blocks);
     if (shape.warps == 0 || shape.shared_bytes > device_.shared_per_block) return false;
-    const int32_t slices = resident_slices(best->tier.kernel, exchange, shape);
+    const int32_t slices =
+        resident_slices(reinterpret_cast<const void*>(best->tier.kernel), exchange, shape);
     if (slices == 0) return false;
     const double cycles =
-        divide_up(slices_, slices) * step_cycles(shape, exchange, spec_, precision_);
+        divide_up(slices_, slices) * Way::cycles(shape, exchange, spec_, precision_);
     if (best->fits() && best->cycles <= cycles) return true;
     best->cycles = cycles;
     best->tier.shape = shape;
@@ -235,9 +324,8 @@ class Chooser {
   }
 
   // How many slices the device works on at a time.
-  int32_t resident_slices(PersistentKernel kernel, Exchange exchange,
+  int32_t resident_slices(const void* function, Exchange exchange,
                           const PersistentShape& shape) const {
-    const void* function = reinterpret_cast<const void*>(kernel);
     // As much as there is, once and for all: sessions of other shapes share the kernel.
     check(cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                static_cast<int>(device_.shared_per_block)),
@@ -274,7 +362,25 @@ void append(std::string* reasons, const char* tier, const std::string& reason) {
 
 }  // namespace
 
-const char* Tier::name() const {
+PersistentShape backward_shape_of(const Spec& spec, int32_t precision, Exchange exchange,
+                                  int32_t blocks, int32_t chunks) {
+  const OperandFacts operands = OperandFacts::of(precision);
+  const int32_t groups = divide_up(spec.hidden, kGroupUnits);
+  PersistentShape shape;
+  shape.blocks = blocks;
+  shape.groups = divide_up(groups, blocks);
+  shape.sets = divide_up(spec.hidden, kBackwardUnits);
+  shape.k_steps = divide_up(int64_t{shape.units()} * spec.cell->plain_blocks(), operands.step);
+  shape.chunk_steps = std::min(divide_up(shape.k_steps, chunks), kMostChunkSteps);
+  shape.chunks = divide_up(shape.k_steps, shape.chunk_steps);
+  shape.parts = divide_up(groups, shape.groups) * shape.chunks;
+  if (!share_tasks(backward_limits_of(exchange, precision), &shape)) return shape;
+  shape.tile_stride = operands.tile_stride(shape.k_steps * operands.step);
+  shape.shared_bytes = backward_shared_bytes_of(shape, exchange, operands.bytes);
+  return shape;
+}
+
+const char* tier_name(int32_t id) {
   switch (id) {
     case GF_TIER_SLICE:
       return "slice";
@@ -294,13 +400,13 @@ Tier choose_tier(const Spec& spec, int32_t precision, const DeviceFacts& device,
     tier.reason = "tier forced";
     return tier;
   }
-  const Chooser chooser(spec, precision, device, max_batch);
-  Candidate best;
+  const Chooser<WayThere> chooser(spec, precision, device, max_batch);
+  Candidate<WayThere> best;
   std::string reasons;
   const auto consider = [&](int32_t id, const char* name, auto find) {
     if (requested != GF_TIER_AUTO && requested != id) return;
     std::string reason;
-    const Candidate candidate = find(&reason);
+    const auto candidate = find(&reason);
     if (candidate.fits()) {
       if (!best.fits() || candidate.cycles < best.cycles) best = candidate;
     } else {
@@ -316,6 +422,33 @@ Tier choose_tier(const Spec& spec, int32_t precision, const DeviceFacts& device,
   }
   best.tier.reason = requested != GF_TIER_AUTO ? "tier forced" : reasons;
   if (!best.fits()) best.tier = Tier{GF_TIER_ALTERNATING, {}, nullptr, {}, 0, reasons};
+  return best.tier;
+}
+
+BackwardTier choose_backward_tier(const Spec& spec, int32_t precision, const DeviceFacts& device,
+                                  int32_t requested, int64_t max_batch) {
+  const Chooser<WayBack> chooser(spec, precision, device, max_batch);
+  Candidate<WayBack> best;
+  std::string reasons;
+  const auto consider = [&](int32_t id, auto find) {
+    if (requested != GF_TIER_AUTO && requested != id) return;
+    std::string reason;
+    const auto candidate = find(&reason);
+    if (candidate.fits() && (!best.fits() || candidate.cycles < best.cycles)) best = candidate;
+    append(&reasons, tier_name(id), reason);
+  };
+  consider(GF_TIER_SLICE, [&](auto* reason) { return chooser.slice(reason); });
+  consider(GF_TIER_CLUSTER, [&](auto* reason) { return chooser.cluster(reason); });
+  if (!best.fits()) {
+    best.tier = BackwardTier();
+    consider(GF_TIER_GRID, [](auto* reason) {
+      *reason = "there is no kernel for gradients";
+      return Candidate<WayBack>();
+    });
+  }
+  const bool forced =
+      requested == GF_TIER_ALTERNATING || (requested != GF_TIER_AUTO && best.fits());
+  best.tier.reason = forced ? "tier forced" : reasons;
   return best.tier;
 }
 
