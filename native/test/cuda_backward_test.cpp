@@ -62,6 +62,13 @@ Call call_of(const Case& one) {
   return call;
 }
 
+// The tier that the way back has of a session in this one.
+std::string back_of(int cell, int tier) {
+  const bool simple = !has_scans(cell) && cell < GF_GRU_RESET_BEFORE;
+  const bool persistent = tier == GF_TIER_SLICE || tier == GF_TIER_CLUSTER;
+  return tier_name(simple && persistent ? tier : GF_TIER_ALTERNATING);
+}
+
 // Against the CPU. In float32 also: the same bits again, from a session that is larger and has been
 // used, and in tier A from both modes.
 void check_case(const Case& one, int precision, int tier) {
@@ -83,6 +90,10 @@ void check_case(const Case& one, int precision, int tier) {
     };
     Trainer trainer(network, one.steps, one.batch, 1, mode, tier);
     expect(same_bits(outputs, trainer.forward(call)), "other outputs");
+    char path[1024] = "";
+    CHECK_EQ(gf_session_path(trainer.session, path, sizeof path), GF_OK);
+    const std::string back = "\nbackward_tier=" + back_of(one.spec.cell, tier) + "\n";
+    expect(std::string(path).find(back) != std::string::npos, std::string("its path is ") + path);
     const Gradients actual = trainer.backward(call, given);
     const double error = error_of(network, actual, expected);
     expect(error <= bound_of(precision), "off by " + std::to_string(error));

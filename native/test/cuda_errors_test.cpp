@@ -498,7 +498,7 @@ void check_waits_in_vain(int cell, int tier) {
       }
       failed = true;
       expect_error(status, GF_BACKEND_FAILED, "gf_forward", __FILE__, __LINE__,
-                   {"forward: blocks waited more than ", " s for one another at step ",
+                   {"blocks waited more than ", " s for one another at step ",
                     "; the outputs are not valid"});
       CHECK_EQ(emulation::failure(), "");
       CHECK_EQ(gf_session_synchronize(runner.session), GF_OK);  // told once

@@ -4,16 +4,21 @@
 #include <algorithm>
 
 #include "cuda/around.hpp"
+#include "cuda/launch.hpp"
 #include "cuda/products.hpp"
 
 namespace gatefuse::cuda {
 
 Backward::Backward(const Model& model, const Tape& tape, const Batch& batch, DeviceArena& arena,
-                   cudaStream_t stream, const gf_session_options& options, int64_t chunk_rows)
+                   cudaStream_t stream, const gf_session_options& options, int64_t chunk_rows,
+                   const Waits& waits)
     : model_(model),
       spec_(model.spec()),
       tape_(tape),
       batch_(batch),
+      tier_(choose_backward_tier(spec_, model.precision(), model.device(), options.tier,
+                                 options.max_batch)),
+      waits_(waits),
       chunk_rows_(chunk_rows),
       rows_(spec_.rows()),
       width_(spec_.directions * spec_.hidden) {
@@ -142,10 +147,12 @@ float* Backward::tensor(int32_t index) const {
   return to;
 }
 
-// By the results of a layer, by the caller's place; null: zeros.
-const float* Backward::output_gradient(int64_t layer) const {
-  if (layer < spec_.layers - 1 || g_.dlogits != nullptr) return layers_[layer % 2];
-  return g_.dy;
+// By the results of a layer in one direction, by the caller's place; null: zeros.
+const float* Backward::output_gradient(int64_t slot) const {
+  const int64_t layer = slot / spec_.directions;
+  const bool own = layer < spec_.layers - 1 || g_.dlogits != nullptr;
+  const float* of_both = own ? layers_[layer % 2] : g_.dy;
+  return of_both == nullptr ? nullptr : of_both + slot % spec_.directions * spec_.hidden;
 }
 
 float* Backward::hidden_gradient(int64_t slot) const {
@@ -291,9 +298,39 @@ void Backward::recompute(const Chunk& chunk) {
 // ---- Steps --------------------------------------------------------------------------------------
 
 void Backward::run_steps(const Chunk& chunk) {
+  if (tier_.persistent()) {
+    run_persistent(chunk);
+    return;
+  }
   for (int32_t s = chunk.pass.first + chunk.pass.steps - 1; s >= chunk.pass.first; --s) {
     run_step(chunk, s, batch_.active(s, batch_.size()));
   }
+}
+
+// Tiers S and C: all steps in one launch.
+void Backward::run_persistent(const Chunk& chunk) {
+  PersistentBackwardArguments arguments = {};
+  arguments.pass = chunk.pass;
+  arguments.shape = tier_.shape;
+  arguments.recurrent = model_.layer(chunk.slot).recurrent_back;
+  arguments.hidden = static_cast<int32_t>(spec_.hidden);
+  arguments.rows = batch_.active(chunk.pass.first, batch_.size());
+  arguments.kept = chunk.kept;
+  arguments.kept_stride = rows_;
+  arguments.candidate = chunk.candidate;
+  arguments.h = tape_.hidden(chunk.slot, chunk.pass.first);
+  arguments.c = tape_.cell(chunk.slot, chunk.pass.first);
+  arguments.dy = output_gradient(chunk.slot);
+  arguments.dy_stride = width_;
+  arguments.dh = hidden_gradient(chunk.slot);
+  arguments.dc = cell_gradient(chunk.slot);
+  arguments.da = da_;
+  arguments.da_recurrent = da_recurrent_;
+  arguments.timed_out = waits_.timed_out;
+  arguments.patience = waits_.patience;
+  const int32_t slices = (arguments.rows + kSliceRows - 1) / kSliceRows;
+  const PersistentLaunch launch(tier_.exchange, tier_.shape, slices, stream_);
+  check(cudaLaunchKernelEx(launch.config(), tier_.kernel, arguments), "backward");
 }
 
 // Tier A: the pointwise mathematics, then the product with R.
@@ -322,11 +359,9 @@ void Backward::run_step(const Chunk& chunk, int32_t s, int32_t rows) {
 
 BackwardStepArguments Backward::step_arguments(const Chunk& chunk, int32_t s, int32_t rows) const {
   const int64_t row = int64_t{s - chunk.pass.first} * batch_.size();
-  const int64_t direction = chunk.slot % spec_.directions;
   const auto at = [&](auto* base, int64_t stride) {
     return base == nullptr ? nullptr : base + row * stride;
   };
-  const float* dy = output_gradient(chunk.layer);
   BackwardStepArguments step = {};
   step.pass = chunk.pass;
   step.s = s;
@@ -341,7 +376,7 @@ BackwardStepArguments Backward::step_arguments(const Chunk& chunk, int32_t s, in
   step.c = tape_.cell(chunk.slot, s);
   step.c_next = tape_.cell(chunk.slot, s + 1);
   step.gates = at(gates_, spec_.cell->scans() * 2 * spec_.hidden);
-  step.dy = dy == nullptr ? nullptr : dy + direction * spec_.hidden;
+  step.dy = output_gradient(chunk.slot);
   step.dy_stride = width_;
   step.dh = hidden_gradient(chunk.slot);
   step.dc = cell_gradient(chunk.slot);

@@ -9,9 +9,17 @@
 #include "cuda/model.hpp"
 #include "cuda/sums.hpp"
 #include "cuda/tape.hpp"
+#include "cuda/tiers.hpp"
 #include "gatefuse.h"
 
 namespace gatefuse::cuda {
+
+// How long blocks wait for one another, in nanoseconds, and where a step is told that was waited for
+// in vain.
+struct Waits {
+  uint64_t patience;
+  unsigned long long* timed_out;
+};
 
 // Back-propagation through time over what a forward pass left on its tape.
 //
@@ -20,11 +28,15 @@ namespace gatefuse::cuda {
 // products that make gradients by weights and by the layer's input of all its rows.
 class Backward {
  public:
+  // waits: how blocks wait for one another.
   Backward(const Model& model, const Tape& tape, const Batch& batch, DeviceArena& arena,
-           cudaStream_t stream, const gf_session_options& options, int64_t chunk_rows);
+           cudaStream_t stream, const gf_session_options& options, int64_t chunk_rows,
+           const Waits& waits);
 
   // Puts all its work on the stream. Every pointer is one of device memory.
   void propagate(const gf_gradients& gradients, cudaStream_t stream);
+
+  const BackwardTier& tier() const { return tier_; }
 
  private:
   // Some steps of a layer in one direction, with their pre-activations.
@@ -55,6 +67,7 @@ class Backward {
   void recompute(const Chunk& chunk);
   ChunkArguments chunk_arguments(const Chunk& chunk) const;
   void run_steps(const Chunk& chunk);
+  void run_persistent(const Chunk& chunk);
   void run_step(const Chunk& chunk, int32_t s, int32_t rows);
   BackwardStepArguments step_arguments(const Chunk& chunk, int32_t s, int32_t rows) const;
   void parameter_sums(const Chunk& chunk);
@@ -65,7 +78,7 @@ class Backward {
   int32_t chunk_steps() const;
   Rows rows_of(const Pass& pass, const float* base, int64_t stride) const;
   Rows placed_rows(const Pass& pass, const float* base, int64_t stride) const;
-  const float* output_gradient(int64_t layer) const;
+  const float* output_gradient(int64_t slot) const;
   float* tensor(int32_t index) const;
   void multiply_rows(const Product& product) const;
   float* recurrent_gradients() const { return da_recurrent_ != nullptr ? da_recurrent_ : da_; }
@@ -76,6 +89,8 @@ class Backward {
   const Spec& spec_;
   const Tape& tape_;
   const Batch& batch_;
+  BackwardTier tier_;
+  Waits waits_;
   int64_t chunk_rows_, rows_, width_;
 
   float* dh_ = nullptr;            // [slots, B, H] by place

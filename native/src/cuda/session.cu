@@ -134,13 +134,14 @@ Session::Session(Model& model, const gf_session_options& options, Memory memory)
     copies_.logits = take("session logits", max_steps_, max_batch_, spec_.outputs);
     copies_.log_probs = take("session logits", max_steps_, max_batch_, spec_.outputs);
   }
-  if (backward) {
-    backward_ = std::make_unique<Backward>(model_, tape_, batch_, arena_, own_stream_, options,
-                                           chunk_rows_);
-    make_gradient_copies();
-  }
   order_ = take_integers("session order", 3, max_batch_);
   wrong_ = arena_.take<unsigned long long>(own_stream_, "session reports", kReports);
+  if (backward) {
+    backward_ =
+        std::make_unique<Backward>(model_, tape_, batch_, arena_, own_stream_, options, chunk_rows_,
+                                   Waits{patience_, wrong_ + kTimedOut});
+    make_gradient_copies();
+  }
   if (vendor_ != nullptr) prepare_products();
   if (memory == kTaken) {
     if (vendor_ != nullptr) vendor_->try_all(own_stream_);
@@ -198,6 +199,15 @@ void Session::path(char* text, int64_t capacity) const {
              "\nshared_bytes=" + std::to_string(shape.shared_bytes) + "\n";
   } else {
     lines += "weights=device memory\n";
+  }
+  if (backward_ != nullptr) {
+    const BackwardTier& back = backward_->tier();
+    lines += std::string("backward_tier=") + back.name() + "\n";
+    if (back.persistent()) {
+      lines += "backward_blocks=" + std::to_string(back.shape.blocks) +
+               "\nbackward_shared_bytes=" + std::to_string(back.shape.shared_bytes) + "\n";
+    }
+    if (!back.reason.empty()) lines += "backward_reason=" + back.reason + "\n";
   }
   if (vendor_ != nullptr) {
     lines += "products=" + vendor_->name() +
@@ -501,7 +511,7 @@ void Session::tell_failure() {
   if (values[kTimedOut] != kNothingWrong) {
     throw Error(
         GF_BACKEND_FAILED,
-        "forward: blocks waited more than %g s for one another at step %llu; the outputs are "
+        "blocks waited more than %g s for one another at step %llu; the outputs are "
         "not valid",
         1e-9 * static_cast<double>(patience_), values[kTimedOut]);
   }
