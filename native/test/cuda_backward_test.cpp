@@ -254,7 +254,7 @@ void check_accumulation() {
 // Sequences so long that they are gone over in chunks.
 void check_chunks() {
   for (const int cell : {GF_LSTM_REFINE, GF_ONLSTM, GF_GRU, GF_GRU_REFINE_RESET_BEFORE}) {
-    check_case({make_spec(cell, 2, 3, 1, 2), 3300, 5, true, GF_TIME_MAJOR}, GF_FLOAT32,
+    check_case({make_spec(cell, 2, 3, 1, 2), 900, 5, true, GF_TIME_MAJOR}, GF_FLOAT32,
                GF_TIER_ALTERNATING);
   }
 }

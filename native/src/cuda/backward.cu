@@ -8,10 +8,17 @@
 #include "cuda/products.hpp"
 
 namespace gatefuse::cuda {
+namespace {
+
+// Rows of a chunk: many enough for its products to fill the device, and for the launches of its
+// steps to cost little beside them.
+constexpr int64_t kMostChunkRows = 4096;
+
+}  // namespace
 
 Backward::Backward(const Model& model, const Tape& tape, const Batch& batch, DeviceArena& arena,
-                   cudaStream_t stream, const gf_session_options& options, int64_t chunk_rows,
-                   const Waits& waits)
+                   cudaStream_t stream, const gf_session_options& options, const Waits& waits,
+                   float* projections, int64_t projected_rows)
     : model_(model),
       spec_(model.spec()),
       tape_(tape),
@@ -19,7 +26,8 @@ Backward::Backward(const Model& model, const Tape& tape, const Batch& batch, Dev
       tier_(choose_backward_tier(spec_, model.precision(), model.device(), options.tier,
                                  options.max_batch)),
       waits_(waits),
-      chunk_rows_(chunk_rows),
+      chunk_rows_(
+          std::max<int64_t>(options.max_batch, std::min(kMostChunkRows, projected_rows))),
       rows_(spec_.rows()),
       width_(spec_.directions * spec_.hidden) {
   const CellInfo& cell = *spec_.cell;
@@ -56,15 +64,18 @@ Backward::Backward(const Model& model, const Tape& tape, const Batch& batch, Dev
   input_ = take_sums(rows_, std::max(spec_.input, spec_.layers > 1 ? width_ : 0));
   recurrent_ = take_sums(recurrent, spec_.hidden);
   if (spec_.outputs > 0) head_ = take_sums(spec_.outputs, width_);
-  if (options.backward == GF_BACKWARD_RECOMPUTE) make_recompute_buffers(arena, stream);
+  if (options.backward == GF_BACKWARD_RECOMPUTE) {
+    make_recompute_buffers(arena, stream, projections);
+  }
 }
 
-void Backward::make_recompute_buffers(DeviceArena& arena, cudaStream_t stream) {
+void Backward::make_recompute_buffers(DeviceArena& arena, cudaStream_t stream,
+                                      float* projections) {
   const CellInfo& cell = *spec_.cell;
   const auto take = [&](int64_t row) {
     return arena.take<float>(stream, "session pre-activations", chunk_rows_, row);
   };
-  kept_ = take(rows_);
+  kept_ = projections;
   products_ = take(rows_ - (cell.reset_before ? spec_.hidden : 0));
   if (cell.candidate_apart || cell.reset_before) candidate_ = take(spec_.hidden);
 }

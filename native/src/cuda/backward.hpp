@@ -28,10 +28,11 @@ struct Waits {
 // products that make gradients by weights and by the layer's input of all its rows.
 class Backward {
  public:
-  // waits: how blocks wait for one another.
+  // waits: how blocks wait for one another. projections: [projected rows, rows of
+  // LayerWeights::input], free between forward passes, for pre-activations that are computed again.
   Backward(const Model& model, const Tape& tape, const Batch& batch, DeviceArena& arena,
-           cudaStream_t stream, const gf_session_options& options, int64_t chunk_rows,
-           const Waits& waits);
+           cudaStream_t stream, const gf_session_options& options, const Waits& waits,
+           float* projections, int64_t projected_rows);
 
   // Puts all its work on the stream. Every pointer is one of device memory.
   void propagate(const gf_gradients& gradients, cudaStream_t stream);
@@ -55,7 +56,7 @@ class Backward {
     double* bias = nullptr;
   };
 
-  void make_recompute_buffers(DeviceArena& arena, cudaStream_t stream);
+  void make_recompute_buffers(DeviceArena& arena, cudaStream_t stream, float* projections);
   void clear();
   void load_states();
   void store_states();
@@ -104,7 +105,7 @@ class Backward {
   float* gates_ = nullptr;         // [chunk rows, scans, 2, H]
   float* d_gates_ = nullptr;       // [B, scans, H]
   float* dx_ = nullptr;            // [chunk rows, I], with tokens
-  float* kept_ = nullptr;          // [chunk rows, rows of LayerWeights::input], computed again
+  float* kept_ = nullptr;          // [chunk rows, rows of LayerWeights::input], computed again; not its own
   float* products_ = nullptr;      // [chunk rows, rows of LayerWeights::recurrent], the same
   float* candidate_ = nullptr;     // [chunk rows, H], the same
   Sums input_, recurrent_, candidate_sums_, head_;

@@ -138,8 +138,8 @@ Session::Session(Model& model, const gf_session_options& options, Memory memory)
   wrong_ = arena_.take<unsigned long long>(own_stream_, "session reports", kReports);
   if (backward) {
     backward_ =
-        std::make_unique<Backward>(model_, tape_, batch_, arena_, own_stream_, options, chunk_rows_,
-                                   Waits{patience_, wrong_ + kTimedOut});
+        std::make_unique<Backward>(model_, tape_, batch_, arena_, own_stream_, options,
+                                   Waits{patience_, wrong_ + kTimedOut}, projected_, chunk_rows_);
     make_gradient_copies();
   }
   if (vendor_ != nullptr) prepare_products();

@@ -220,6 +220,15 @@ class GradientParityTest {
     }
   }
 
+  /** What an operand loses that is rounded the other way: a part of it. */
+  private static double spacing(Precision precision) {
+    return switch (precision) {
+      case FLOAT32 -> 0;
+      case TF32, FLOAT16 -> 0x1p-11;
+      case BFLOAT16 -> 0x1p-8;
+    };
+  }
+
   /**
    * Whether a gradient is a sum over all steps and sequences, as those by parameters are. In a
    * tensor of very few values all sums may cancel, which leaves the errors of their terms.
