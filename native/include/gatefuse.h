@@ -375,8 +375,8 @@ GF_API gf_status gf_session_synchronize(gf_session* session);
 
 /*
  * The gradient of a loss by everything that the session's last gf_forward read, from its gradient
- * by what that call gave. T, B, layout and lengths are that call's, and so are the kind of memory,
- * the stream and the completion; its x and tokens are read again and must not have changed.
+ * by what that call gave. T, B, layout and lengths are that call's, and so are the kind of memory
+ * and the stream; its x and tokens are read again and must not have changed.
  *
  * Past a sequence's length the gradients given are not read, and those by the input are 0.
  * Pointers: owned by the caller, used until the call is complete. Outputs must not overlap
@@ -394,6 +394,7 @@ typedef struct gf_gradients {
   float* dc0;           /* [L*D, B, H], by c0; may be null; null for cells without a cell state */
   float* parameters;    /* by all tensors, one after another as gf_model_update reads them; may be
                            null */
+  int32_t completion;   /* GF_ON_RETURN or, of the CUDA backend, GF_ON_STREAM: as that of gf_io */
 } gf_gradients;
 
 /*

@@ -48,6 +48,7 @@ void check_call(const Spec& spec, const gf_io& io, int64_t max_steps, int64_t ma
 
 void check_gradients(const Spec& spec, const gf_gradients& gradients) {
   in_range("accumulate", gradients.accumulate, 0, 1);
+  in_range("completion", gradients.completion, GF_ON_RETURN, GF_ON_STREAM);
   if (!spec.cell->cell_state) {
     needs("dcn", gradients.dcn, false, "null (this cell has no cell state)");
     needs("dc0", gradients.dc0, false, "null (this cell has no cell state)");

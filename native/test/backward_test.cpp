@@ -163,6 +163,9 @@ void check_errors() {
   io.accumulate = 2;
   EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_backward(trainer.session, &io), "accumulate", "got 2");
   io.accumulate = 0;
+  io.completion = GF_ON_STREAM;
+  EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_backward(trainer.session, &io), "completion", "on the CPU");
+  io.completion = GF_ON_RETURN;
   io.dcn = &value;
   EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_backward(trainer.session, &io), "dcn", "no cell state");
   io.dcn = nullptr;

@@ -212,6 +212,7 @@ void check_places(int tier) {
     PlacedGradients gradients(given, trainer.empty(call), place);
     placed.io.stream = stream.get();
     placed.io.completion = place == Place::kPageable ? GF_ON_RETURN : GF_ON_STREAM;
+    gradients.io.completion = placed.io.completion;
     const auto there_and_back = [&] {
       CHECK_EQ(gf_forward(trainer.session, &placed.io), GF_OK);
       CHECK_EQ(gf_backward(trainer.session, &gradients.io), GF_OK);

@@ -32,6 +32,10 @@ const gf_session_options& checked(const gf_session_options& options) {
   return options;
 }
 
+void check_completion(int32_t completion) {
+  if (completion != GF_ON_RETURN) wrong("completion", "GF_ON_RETURN on the CPU", "GF_ON_STREAM");
+}
+
 // The whole call where the reverse direction needs it, where nothing waits between layers, and for
 // a backward pass.
 int64_t segment_steps(const Spec& spec, const gf_session_options& options) {
@@ -115,7 +119,7 @@ void Session::path(char* text, int64_t capacity) const {
 void Session::check(const gf_io& io) const {
   check_call(spec_, io, max_steps_, max_batch_);
   if (io.memory != GF_MEMORY_HOST) wrong("memory", "GF_MEMORY_HOST on the CPU", "GF_MEMORY_DEVICE");
-  if (io.completion != GF_ON_RETURN) wrong("completion", "GF_ON_RETURN on the CPU", "GF_ON_STREAM");
+  check_completion(io.completion);
   if (io.stream != nullptr) wrong("stream", "null on the CPU", "a pointer");
 }
 
@@ -246,6 +250,7 @@ void Session::clear_tails(const Member& me) {
 
 void Session::backward(const gf_gradients& gradients) {
   if (backward_ == nullptr) no_way_back();
+  check_completion(gradients.completion);
   backward_->propagate(gradients);
 }
 

@@ -288,6 +288,7 @@ void Session::backward(const gf_gradients& gradients) {
   if (backward_ == nullptr) no_way_back();
   last_forward_.check(model_.updates());
   check_gradients(spec_, gradients);
+  io_.completion = gradients.completion;
   check_memory(gradients);
   run(io_, [&] { issue(gradients); });
 }

@@ -137,7 +137,7 @@ class Session {
 
   std::unique_ptr<Backward> backward_;  // null: there is no way back
   LastForward last_forward_;
-  gf_io io_ = {};  // of the last forward pass
+  gf_io io_ = {};  // of the last forward pass, with the completion of the last call
   // Copies of host buffers of the way back.
   float* dy_ = nullptr;
   float* dstates_[2] = {};  // by hn and h0, by cn and c0

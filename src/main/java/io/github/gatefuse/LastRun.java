@@ -13,7 +13,10 @@ final class LastRun {
   private boolean batchMajor;
   private int version;
 
-  /** The x or the tokens that were read, which are not garbage as long as they are here. */
+  /**
+   * The x or the tokens that were read, which are not garbage as long as they are here; null for
+   * device memory.
+   */
   private Buffer input;
 
   /** There was none, or it failed. */
@@ -44,7 +47,8 @@ final class LastRun {
   void check(int now) {
     if (input == null) {
       throw new IllegalStateException(
-          "backward: expected a run of the session before it, got none or one that failed");
+          "backward: expected a run of the session in host memory before it, got none, one that"
+              + " failed or one in device memory");
     }
     if (version != now) {
       throw new IllegalStateException(

@@ -51,9 +51,34 @@ class BackwardApiTest {
 
   @ParameterizedTest(name = "{0}")
   @MethodSource("targets")
+  void aWayBackFollowsAnEnqueuedRun(Target target) {
+    target.assumeAvailable();
+    Parameters expected = Parameters.zeros(SPEC);
+    Parameters actual = Parameters.zeros(SPEC);
+    FloatBuffer dy = Networks.direct(Networks.normal(5 * 2 * 4, 3));
+    try (Rnn rnn = target.create(SPEC, Networks.weights(SPEC, 1));
+        PinnedMemory memory = Devices.pinned(target.backend(), 5 * 2 * (3 + 4) * Float.BYTES);
+        Session session = target.backwardSession(rnn, OPTIONS)) {
+      FloatBuffer all = memory.floats();
+      FloatBuffer x = all.slice(0, 5 * 2 * 3).put(0, Networks.normal(5 * 2 * 3, 2));
+      FloatBuffer y = all.slice(5 * 2 * 3, 5 * 2 * 4);
+      BackwardCall backward = session.backward().outputGradient(dy);
+      session.forward(5, 2, x, y);
+      backward.parameterGradients(expected).run();
+      session.call().input(x).output(y).enqueue(5, 2);
+      backward.parameterGradients(actual).run();
+      session.synchronize();
+    }
+    assertEquals(expected.all(), actual.all());
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("targets")
   void aWayBackNeedsARun(Target target) {
     target.assumeAvailable();
-    String none = "backward: expected a run of the session before it, got none or one that failed";
+    String none =
+        "backward: expected a run of the session in host memory before it, got none, one that"
+            + " failed or one in device memory";
     FloatBuffer x = Networks.floats(5 * 2 * 3);
     FloatBuffer y = Networks.floats(5 * 2 * 4);
     Parameters parameters = Parameters.of(SPEC, Networks.weights(SPEC, 2));
