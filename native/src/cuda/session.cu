@@ -11,6 +11,7 @@
 #include "cuda/around.hpp"
 #include "cuda/launch.hpp"
 #include "cuda/products.hpp"
+#include "regularization.hpp"
 
 namespace gatefuse::cuda {
 namespace {
@@ -72,6 +73,9 @@ Session::Session(const Model& model, const gf_session_options& options, Memory m
       vendor_(vendor_products(model, options.products)) {
   if (options.backward != GF_BACKWARD_NONE) {
     wrong("backward", "GF_BACKWARD_NONE of the CUDA backend", "another");
+  }
+  if (Regularization(spec_, options).any()) {
+    wrong("dropout, zoneout_h, zoneout_c, recurrent_dropout", "0 of the CUDA backend", "a rate");
   }
   in_range("max_steps", options.max_steps, 1, INT32_MAX);
   in_range("max_batch", options.max_batch, 1, INT32_MAX);

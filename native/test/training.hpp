@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the tests of gf_backward share: sessions that go back, and slopes of the truth (truth.hpp)
+// to hold their gradients against.
+#pragma once
+
+#include <cstdio>
+#include <string>
+
+#include "support.hpp"
+#include "truth.hpp"
+
+namespace gatefuse::test {
+
+inline constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+
+// The gradients by the outputs of a call; an empty vector is a null pointer.
+struct Cotangents {
+  std::vector<float> dy, dhn, dcn, dlogits;
+};
+
+// What gf_backward gives.
+struct Gradients {
+  std::vector<float> dx, dh0, dc0, parameters;
+};
+
+inline int64_t parameter_count(const Network& network) {
+  int64_t count = 0;
+  for (const auto& tensor : network.tensors) count += static_cast<int64_t>(tensor.size());
+  return count;
+}
+
+inline Cotangents random_cotangents(const gf_spec& spec, const Call& call, uint64_t seed) {
+  Random random(seed);
+  const int64_t places = int64_t{call.steps} * call.batch;
+  Cotangents given;
+  given.dy = random.values(places * spec.directions * spec.hidden_size, 1);
+  given.dhn = random.values(state_size(spec, call.batch), 1);
+  if (has_cell_state(spec.cell)) given.dcn = random.values(state_size(spec, call.batch), 1);
+  if (spec.outputs > 0) given.dlogits = random.values(places * spec.outputs, 1);
+  return given;
+}
+
+class Trainer {
+ public:
+  Trainer(const Network& network, int steps, int batch, int threads, int mode)
+      : Trainer(network, session_options(steps, batch, threads, 0, mode)) {}
+  Trainer(const Network& network, const gf_session_options& options) : network_(network) {
+    int64_t needed = 0;
+    CHECK_EQ(gf_session_bytes_needed(network.model, &options, &needed), GF_OK);
+    CHECK_EQ(gf_session_create(network.model, &options, &session), GF_OK);
+    CHECK_EQ(needed, gf_session_bytes(session));
+  }
+  Trainer(const Trainer&) = delete;
+  Trainer& operator=(const Trainer&) = delete;
+  ~Trainer() { gf_session_destroy(session); }
+
+  Result forward(const Call& call) {
+    Result result = make_result(network_.spec, call.steps, call.batch);
+    const gf_io io = make_io(call, result);
+    CHECK_EQ(gf_forward(session, &io), GF_OK);
+    return result;
+  }
+
+  Gradients backward(const Call& call, const Cotangents& given) {
+    Gradients gradients = empty(call);
+    backward(given, gradients, 0);
+    return gradients;
+  }
+
+  // They begin as NaN, so that what is not written shows.
+  Gradients empty(const Call& call) const {
+    const gf_spec& spec = network_.spec;
+    Gradients gradients;
+    if (spec.vocabulary == 0) {
+      gradients.dx.assign(int64_t{call.steps} * call.batch * spec.input_size, kNan);
+    }
+    gradients.dh0.assign(state_size(spec, call.batch), kNan);
+    if (has_cell_state(spec.cell)) gradients.dc0 = gradients.dh0;
+    gradients.parameters.assign(parameter_count(network_), kNan);
+    return gradients;
+  }
+
+  void backward(const Cotangents& given, Gradients& to, int accumulate) {
+    gf_gradients io = {};
+    io.struct_size = sizeof io;
+    io.accumulate = accumulate;
+    io.dy = pointer(given.dy);
+    io.dhn = pointer(given.dhn);
+    io.dcn = pointer(given.dcn);
+    io.dlogits = pointer(given.dlogits);
+    io.dx = pointer(to.dx);
+    io.dh0 = pointer(to.dh0);
+    io.dc0 = pointer(to.dc0);
+    io.parameters = pointer(to.parameters);
+    const gf_status status = gf_backward(session, &io);
+    report(status == GF_OK, __FILE__, __LINE__, status == GF_OK ? "" : gf_last_error());
+  }
+
+  gf_session* session = nullptr;
+
+ private:
+  const Network& network_;
+};
+
+inline bool same(const Gradients& a, const Gradients& b) {
+  return same_bits(a.dx, b.dx) && same_bits(a.dh0, b.dh0) && same_bits(a.dc0, b.dc0) &&
+         same_bits(a.parameters, b.parameters);
+}
+
+inline double dot(const Vector& a, const std::vector<float>& b) {
+  double sum = 0;
+  for (size_t i = 0; i < a.size() && !b.empty(); ++i) sum += a[i] * b[i];
+  return sum;
+}
+
+inline double loss(const Network& network, const Call& call, const Cotangents& given,
+                   const Reading& reading) {
+  const Truth out = truth(network, call, reading);
+  return dot(out.y, given.dy) + dot(out.hn, given.dhn) + dot(out.cn, given.dcn) +
+         dot(out.logits, given.dlogits);
+}
+
+// The slope of the loss by one number, from both of its sides.
+inline double slope(float& value, const Network& network, const Call& call, const Cotangents& given,
+                    const Reading& reading) {
+  const float kept = value;
+  const float above = kept + 0x1p-10f;
+  const float below = kept - 0x1p-10f;
+  value = above;
+  const double upper = loss(network, call, given, reading);
+  value = below;
+  const double lower = loss(network, call, given, reading);
+  value = kept;
+  return (upper - lower) / (double{above} - double{below});
+}
+
+inline double worst = 0;
+
+// What gradients are held against.
+struct Slopes {
+  Network& network;
+  Call& call;
+  const Cotangents& given;
+  const Reading reading;
+  const int samples;
+  const std::string what;  // for who reads a failure
+  Random random{11};
+
+  // Holds a few of the values of one gradient against slopes, in parts of the largest among them.
+  void check(const char* name, const std::vector<float>& gradient, std::vector<float>& variable) {
+    if (gradient.empty()) return;
+    CHECK_EQ(gradient.size(), variable.size());
+    double largest = 1;
+    for (const float one : gradient) largest = std::max(largest, std::abs(double{one}));
+    for (int i = 0; i < samples; ++i) {
+      const int at = random.below(static_cast<int>(gradient.size()));
+      const double expected = slope(variable[at], network, call, given, reading);
+      const double error = std::abs(gradient[at] - expected) / largest;
+      if (std::isnan(error) || error > 2e-5) {
+        char text[256];
+        std::snprintf(text, sizeof text, "%s[%d]: expected %g, got %g (%s)", name, at, expected,
+                      gradient[at], what.c_str());
+        report(false, __FILE__, __LINE__, text);
+      }
+      worst = std::max(worst, error);
+    }
+  }
+
+  void check(const Gradients& gradients) {
+    check("dx", gradients.dx, call.x);
+    check("dh0", gradients.dh0, call.h0);
+    check("dc0", gradients.dc0, call.c0);
+    auto begin = gradients.parameters.begin();
+    for (size_t i = 0; i < network.tensors.size(); ++i) {
+      std::vector<float>& tensor = network.tensors[i];
+      const std::vector<float> part(begin, begin + static_cast<int64_t>(tensor.size()));
+      begin += static_cast<int64_t>(tensor.size());
+      check(("tensor " + std::to_string(i)).c_str(), part, tensor);
+    }
+  }
+};
+
+}  // namespace gatefuse::test
