@@ -14,6 +14,7 @@ import java.nio.FloatBuffer;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.function.UnaryOperator;
 
 /**
  * A run and the gradients by what it gives, from a seed: for a network and as the reference reads
@@ -119,6 +120,11 @@ public record Training(
 
   /** Runs forward; the state given out is nobody's. */
   public void forward(Session session) {
+    forward(session, call -> call);
+  }
+
+  /** The same with a call that is prepared further. */
+  public void forward(Session session, UnaryOperator<ForwardCall> further) {
     ForwardCall call =
         session
             .call()
@@ -132,7 +138,7 @@ public record Training(
     if (lengths != null) {
       call.lengths(Networks.direct(lengths));
     }
-    call.run(steps, batch);
+    further.apply(call).run(steps, batch);
   }
 
   /** Goes back through the session's last run, into these parameters. */
@@ -170,7 +176,12 @@ public record Training(
 
   /** Forward and back. */
   public Result run(Session session) {
-    forward(session);
+    return run(session, call -> call);
+  }
+
+  /** The same with a forward call that is prepared further. */
+  public Result run(Session session, UnaryOperator<ForwardCall> further) {
+    forward(session, further);
     Parameters gradients = Parameters.zeros(spec);
     for (int i = 0; i < gradients.count(); i++) {
       gradients.all().put(i, Float.NaN);
