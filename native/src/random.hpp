@@ -36,7 +36,6 @@ GF_INLINE Words philox_round(Words counter, Key key) {
 }
 
 GF_INLINE Words philox(Words counter, Key key) {
-#pragma GCC unroll 10
   for (int round = 0; round < 10; ++round) {
     counter = philox_round(counter, key);
     key = {{key.word[0] + 0x9E3779B9u, key.word[1] + 0xBB67AE85u}};
