@@ -33,8 +33,11 @@ class GateFuse : public Contender {
       const std::vector<float>& tensor = data.weights(rows)[static_cast<size_t>(i)];
       check(gf_model_set_tensor(model, i, tensor.data(), rows * columns));
     }
-    const gf_session_options options = {sizeof options, shape.steps,     shape.batch,     0,
-                                        tier,           GF_PRODUCTS_OWN, GF_BACKWARD_NONE};
+    gf_session_options options = {};
+    options.struct_size = sizeof options;
+    options.max_steps = shape.steps;
+    options.max_batch = shape.batch;
+    options.tier = tier;
     gf_session* session = nullptr;
     check(gf_session_create(model, &options, &session));
     session_.reset(session);

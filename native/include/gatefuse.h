@@ -267,7 +267,43 @@ typedef struct gf_session_options {
                            error that says why */
   int32_t products;     /* since 1.2: GF_PRODUCTS_*, of the CUDA backend */
   int32_t backward;     /* since 1.2: GF_BACKWARD_* */
+  uint64_t seed;        /* since 1.2: of the draws for the rates that follow, 0 <= rate < 1; the
+                           CUDA backend has none of them yet */
+  double dropout;       /* since 1.2: of the results of all layers but the last */
+  double zoneout_h;     /* since 1.2: of hidden states */
+  double zoneout_c;     /* since 1.2: of cell states; 0 for cells without */
+  double recurrent_dropout; /* since 1.2: of candidates */
 } gf_session_options;
+
+/*
+ * The rates above are of three kinds of regularization. A call in training (gf_io.training) draws a
+ * mask element by element, for each time, row and unit; any other call takes no chances.
+ *
+ * Dropout between layers with rate p, as torch.nn.LSTM(dropout=p) has it: what a layer gives to the
+ * next one is 0 with probability p, else divided by 1 - p. Otherwise nothing happens. Neither the
+ * layer's own states nor the last layer are touched.
+ *
+ * Zoneout with the rates z_h and z_c (Krueger et al., Zoneout: Regularizing RNNs by Randomly
+ * Preserving Hidden Activations, ICLR 2017): of the states h~, c~ that the cell makes of h, c the
+ * step leaves
+ *   c' = m_c c + (1 - m_c) c~        h' = m_h h + (1 - m_h) h~
+ * where m is 1 with probability z, else 0; h~ is made of c~. Otherwise z stands in place of m: so a
+ * model that was trained with zoneout is to be run with its rates.
+ *
+ * Recurrent dropout with rate p (Semeniuta, Severyn, Barth, Recurrent Dropout without Memory Loss,
+ * COLING 2016): the candidate u of a step, tanh of its pre-activation, is 0 with probability p,
+ * else divided by 1 - p. Otherwise nothing happens.
+ *
+ * An element is dropped or zoned out where its random word is below the rate times 2^32, the
+ * fraction cut off. With philox(counter; key) as Philox 4x32-10 (Salmon et al., SC 2011), low words
+ * first, its word is number unit % 4 of
+ *   philox(unit / 4, time, row, 0; key)
+ * where key is the first two words of philox(draw (2 words), kind, slot; seed (2 words)). kind is 0
+ * for dropout, 1 for zoneout of h, 2 of c, 3 for recurrent dropout; time counts from 0 in each
+ * call, in the reverse direction too, and row is the caller's. So the masks are the same for every
+ * backend, instruction set and number of threads, for both ways to keep what gf_backward needs, and
+ * whatever the lengths are. But a sequence that is cut into calls is not drawn as it is in one.
+ */
 
 /*
  * Creates a session of a model all of whose weights are set (biases may be missing: zeros).
@@ -289,8 +325,8 @@ GF_API int64_t gf_session_bytes(const gf_session* session);
 
 /*
  * Writes how the session runs, as lines "key=value" (backend, device, instruction_set, precision,
- * threads, reason; of CUDA also tier and what belongs to it), zero-terminated, at most capacity
- * bytes; longer text is cut. text: [capacity], host, not null.
+ * threads, reason; the rates that are not 0; of CUDA also tier and what belongs to it),
+ * zero-terminated, at most capacity bytes; longer text is cut. text: [capacity], host, not null.
  */
 GF_API gf_status gf_session_path(const gf_session* session, char* text, int64_t capacity);
 
@@ -345,6 +381,9 @@ typedef struct gf_io {
                               one of the session; null on the CPU */
   int32_t memory;          /* since 1.1: GF_MEMORY_HOST or, of the CUDA backend, GF_MEMORY_DEVICE */
   int32_t completion;      /* since 1.1: GF_ON_RETURN or, of the CUDA backend, GF_ON_STREAM */
+  int32_t training;        /* since 1.2: 1: draws by the session's rates; 0: takes no chances */
+  uint64_t draw;           /* since 1.2: in training, the number of the draw: another number gives
+                              other masks, the same number the same ones */
 } gf_io;
 
 /*
@@ -361,7 +400,7 @@ typedef struct gf_io {
  * Promises of one path (backend, instruction set, precision): the same bits from run to run, for
  * every number of threads; a sequence gives the same bits whatever else is in its batch, ragged or
  * alone; a sequence cut into calls with carried state gives the same bits as in one call
- * (one direction).
+ * (one direction, nothing drawn).
  */
 GF_API gf_status gf_forward(gf_session* session, const gf_io* io);
 
@@ -375,8 +414,8 @@ GF_API gf_status gf_session_synchronize(gf_session* session);
 
 /*
  * The gradient of a loss by everything that the session's last gf_forward read, from its gradient
- * by what that call gave. T, B, layout and lengths are that call's, and so are the kind of memory
- * and the stream; its x and tokens are read again and must not have changed.
+ * by what that call gave. T, B, layout, lengths and masks are that call's, and so are the kind of
+ * memory and the stream; its x and tokens are read again and must not have changed.
  *
  * Past a sequence's length the gradients given are not read, and those by the input are 0.
  * Pointers: owned by the caller, used until the call is complete. Outputs must not overlap

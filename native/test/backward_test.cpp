@@ -5,7 +5,7 @@
 #include <string>
 
 #include "errors.hpp"
-#include "gradients.hpp"
+#include "training.hpp"
 
 namespace {
 
@@ -19,20 +19,9 @@ void check_slopes(const Case& one, int32_t set, int samples) {
   Trainer stored(network, one.steps, one.batch, 1, GF_BACKWARD_STORE);
   stored.forward(call);
   const Gradients gradients = stored.backward(call, given);
-
-  Random random(11);
   const std::string what = std::string(set_name(set)) + " " + name_of(one, GF_BACKWARD_STORE, 1);
-  check_gradient("dx", gradients.dx, call.x, samples, network, call, given, random, what);
-  check_gradient("dh0", gradients.dh0, call.h0, samples, network, call, given, random, what);
-  check_gradient("dc0", gradients.dc0, call.c0, samples, network, call, given, random, what);
-  auto begin = gradients.parameters.begin();
-  for (size_t i = 0; i < network.tensors.size(); ++i) {
-    std::vector<float>& tensor = network.tensors[i];
-    const std::vector<float> part(begin, begin + static_cast<int64_t>(tensor.size()));
-    begin += static_cast<int64_t>(tensor.size());
-    check_gradient(("tensor " + std::to_string(i)).c_str(), part, tensor, samples, network, call,
-                   given, random, what);
-  }
+  Slopes slopes{network, call, given, {}, samples, what};
+  slopes.check(gradients);
 }
 
 // The bits do not depend on what is kept, on threads, on how often, nor on what is past the end.

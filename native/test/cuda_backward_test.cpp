@@ -8,7 +8,7 @@
 
 #include "cuda_support.hpp"
 #include "errors.hpp"
-#include "gradients.hpp"
+#include "training.hpp"
 
 namespace {
 

@@ -48,7 +48,15 @@ inline gf_session_options session_options(int32_t max_steps, int32_t max_batch, 
                                           int32_t tier = GF_TIER_AUTO,
                                           int32_t backward = GF_BACKWARD_NONE,
                                           int32_t products = GF_PRODUCTS_OWN) {
-  return {sizeof(gf_session_options), max_steps, max_batch, threads, tier, products, backward};
+  gf_session_options options = {};
+  options.struct_size = sizeof options;
+  options.max_steps = max_steps;
+  options.max_batch = max_batch;
+  options.threads = threads;
+  options.tier = tier;
+  options.products = products;
+  options.backward = backward;
+  return options;
 }
 
 inline bool has_cell_state(int cell) { return cell < GF_GRU; }
@@ -174,6 +182,8 @@ struct Call {
   std::vector<float> h0 = {};
   std::vector<float> c0 = {};
   std::vector<int32_t> targets = {};
+  int training = 0;
+  uint64_t draw = 0;
 
   int length(int row) const { return lengths.empty() ? steps : lengths[row]; }
   int64_t place(int t, int row) const {
@@ -251,6 +261,8 @@ inline gf_io make_io(const Call& call, Result& result) {
   io.logits = pointer(result.logits);
   io.log_probs = pointer(result.log_probs);
   io.target_log_probs = pointer(result.target_log_probs);
+  io.training = call.training;
+  io.draw = call.draw;
   return io;
 }
 

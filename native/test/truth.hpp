@@ -8,6 +8,7 @@
 #include <array>
 #include <cmath>
 
+#include "random.hpp"
 #include "support.hpp"
 
 namespace gatefuse::test {
@@ -44,20 +45,63 @@ inline float unrounded(float x) { return x; }
 
 // How a network is to be read: with operands rounded, and, if a teacher is given, with its hidden
 // states [T, B, D*H] of each step before in place of one's own: then a rounding that falls the
-// other way stays where it is. A teacher is for one layer.
+// other way stays where it is. A teacher is for one layer. rates: those of a session.
 struct Reading {
   Rounding round = unrounded;
   const std::vector<float>* teacher = nullptr;
+  gf_session_options rates = {};
+};
+
+// What is drawn for one row of a call in one layer and direction.
+struct Chances {
+  const Reading& reading;
+  const Call& call;
+  int slot, row;
+
+  bool happens(MaskKind kind, double rate, int time, int unit) const {
+    const Key key = mask_key(reading.rates.seed, call.draw, kind, slot);
+    const Words words = mask_words(key, static_cast<uint32_t>(unit / 4),
+                                   static_cast<uint32_t>(time), static_cast<uint32_t>(row));
+    return words.word[unit % 4] < std::floor(rate * 0x1p32);
+  }
+  // What an element is multiplied by.
+  double factor(MaskKind kind, double rate, int time, int unit) const {
+    if (call.training == 0 || rate == 0) return 1;
+    return happens(kind, rate, time, unit) ? 0 : 1 / (1 - rate);
+  }
+  // How much of an element stays.
+  double share(MaskKind kind, double rate, int time, int unit) const {
+    if (call.training == 0 || rate == 0) return rate;
+    return happens(kind, rate, time, unit) ? 1 : 0;
+  }
 };
 
 // One layer in one direction: the weights and one sequence's state.
 class Layer {
  public:
-  Layer(const Network& network, int slot, int input, Rounding round)
-      : spec_(network.spec), input_(input), round_(round), tensors_(&network.tensors[4 * slot]) {}
+  Layer(const Network& network, int input, const Chances& chances)
+      : spec_(network.spec),
+        input_(input),
+        round_(chances.reading.round),
+        chances_(chances),
+        tensors_(&network.tensors[4 * chances.slot]) {}
 
   // One step: updates h and c.
-  void step(const Vector& x, Vector& h, Vector& c) const {
+  void step(const Vector& x, int time, Vector& h, Vector& c) {
+    time_ = time;
+    const Vector h_before = h, c_before = c;
+    own_step(x, h, c);
+    const gf_session_options& rates = chances_.reading.rates;
+    for (int k = 0; k < spec_.hidden_size; ++k) {
+      const double of_h = chances_.share(kZoneoutHMask, rates.zoneout_h, time, k);
+      const double of_c = chances_.share(kZoneoutCMask, rates.zoneout_c, time, k);
+      h[k] = of_h * h_before[k] + (1 - of_h) * h[k];
+      c[k] = of_c * c_before[k] + (1 - of_c) * c[k];
+    }
+  }
+
+ private:
+  void own_step(const Vector& x, Vector& h, Vector& c) const {
     const Blocks wx = product(0, input_, x);
     const Blocks rh = product(1, spec_.hidden_size, h);
     Blocks a;
@@ -71,7 +115,11 @@ class Layer {
     }
   }
 
- private:
+  double candidate(double a, int unit) const {
+    const double rate = chances_.reading.rates.recurrent_dropout;
+    return chances_.factor(kRecurrentDropoutMask, rate, time_, unit) * std::tanh(a);
+  }
+
   // weight . in + bias, by blocks.
   Blocks product(int which, int columns, const Vector& unrounded_in) const {
     Vector in;
@@ -103,7 +151,7 @@ class Layer {
       scan = cumax(a['I'], spec_.chunk);
     }
     for (int k = 0; k < spec_.hidden_size; ++k) {
-      const double u = std::tanh(a['u'][k]);
+      const double u = candidate(a['u'][k], k);
       double keep = 0, write = 0;
       if (spec_.cell == GF_LSTM || spec_.cell == GF_ONLSTM) {
         keep = sigmoid(a['f'][k]);
@@ -127,10 +175,10 @@ class Layer {
     const bool before = spec_.cell >= GF_GRU_RESET_BEFORE;
     Vector reset_h(h);
     for (int k = 0; k < spec_.hidden_size; ++k) reset_h[k] *= sigmoid(a['s'][k]);
-    const Vector candidate = before ? product(1, spec_.hidden_size, reset_h)['u'] : rh['u'];
+    const Vector rows = before ? product(1, spec_.hidden_size, reset_h)['u'] : rh['u'];
     for (int k = 0; k < spec_.hidden_size; ++k) {
       const double reset = before ? 1 : sigmoid(a['s'][k]);
-      const double u = std::tanh(wx['u'][k] + reset * candidate[k]);
+      const double u = candidate(wx['u'][k] + reset * rows[k], k);
       double z = sigmoid(a['z'][k]);
       if (!a['r'].empty()) z = refine(z, sigmoid(a['r'][k]));
       h[k] = z * h[k] + (1 - z) * u;
@@ -140,7 +188,9 @@ class Layer {
   const gf_spec spec_;
   const int input_;
   const Rounding round_;
+  const Chances chances_;
   const std::vector<float>* tensors_;
+  int time_ = 0;
 };
 
 struct Truth {
@@ -191,19 +241,24 @@ inline std::vector<Vector> run_row(const Network& network, const Call& call, int
       Vector h(H), c(H);
       if (!call.h0.empty()) h.assign(&call.h0[at], &call.h0[at] + H);
       if (!call.c0.empty()) c.assign(&call.c0[at], &call.c0[at] + H);
-      const Layer cell(network, slot, static_cast<int>(sequence[0].size()), reading.round);
+      const Chances chances = {reading, call, slot, row};
+      Vector last;
+      Layer cell(network, static_cast<int>(sequence[0].size()), chances);
       for (int s = 0; s < length; ++s) {
         const int t = direction == 0 ? s : length - 1 - s;
-        cell.step(sequence[t], h, c);
-        std::copy(h.begin(), h.end(), results[t].begin() + direction * H);
+        cell.step(sequence[t], t, h, c);
+        last = h;
+        for (int k = 0; k < H; ++k) {
+          const double rate = layer < spec.layers - 1 ? reading.rates.dropout : 0;
+          results[t][direction * H + k] = h[k] * chances.factor(kDropoutMask, rate, t, k);
+        }
         if (reading.teacher != nullptr) {
           const float* taught =
               &(*reading.teacher)[(call.place(t, row) * spec.directions + direction) * H];
           h.assign(taught, taught + H);
         }
       }
-      const double* last = results[direction == 0 ? length - 1 : 0].data() + direction * H;
-      std::copy(last, last + H, out.hn.begin() + at);
+      std::copy(last.begin(), last.end(), out.hn.begin() + at);
       if (!out.cn.empty()) std::copy(c.begin(), c.end(), out.cn.begin() + at);
     }
     sequence = results;

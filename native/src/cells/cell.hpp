@@ -12,12 +12,14 @@
 //                 cell numbers its blocks kReset and kCandidate
 //   kCandidateApart  whether the two parts of the candidate's pre-activation enter by themselves
 //   kCandidate    the plain block of the candidate
-//   forward()     one step for the lanes of V: reads the pre-activations, updates c and h
+//   forward()     one step for the lanes of V: reads the pre-activations (an A is one of the types
+//                 below), updates c and h
 //   backward()    the same step backwards: from the gradients by h and c after the step those by
 //                 the pre-activations, and by c and h before it. A cell that resets before has its
 //                 own part of that in reset_backward(), after the product backwards
 //
-// Gradients take nothing from one, as the gates themselves do not.
+// Gradients take nothing from one, as the gates themselves do not. Zoneout and recurrent dropout
+// are around the cells (cells/regularized.hpp): all that a cell has to do with them is candidate().
 //
 // A plain block is numbered by its place among the plain blocks, a scan among the scans.
 #pragma once
@@ -33,12 +35,25 @@ struct Block {
 };
 
 // Pre-activations of the plain blocks. The parts of the input (with bias_ih) and of the recurrent
-// product (with bias_hh) are apart, since the GRU needs them so; a[b] is their sum.
+// product (with bias_hh) are apart, since the GRU needs them so; a[b] is their sum. What a cell
+// makes of the candidate's, by value or as a Curve, goes through candidate().
 template <class V>
 struct PreActivations {
   const V* x;
   const V* h;
   GF_INLINE V operator[](int block) const { return x[block] + h[block]; }
+  template <class T>
+  GF_INLINE T candidate(T u) const {
+    return u;
+  }
+};
+
+// The same with recurrent dropout: the candidate times a mask.
+template <class V>
+struct DroppedPreActivations : PreActivations<V> {
+  V mask;
+  GF_INLINE V candidate(V u) const { return u * mask; }
+  GF_INLINE Curve<V> candidate(Curve<V> u) const { return {u.value * mask, u.slope * mask}; }
 };
 
 // The states that a step backwards reads.

@@ -14,20 +14,20 @@ struct GruRefine {
   static constexpr bool kResetBefore = false;
   enum { kReset, kUpdate, kCandidate, kRefine };
 
-  template <class V>
-  static GF_INLINE void forward(const PreActivations<V>& a, const Gate<V>*, V&, V& h) {
-    const V u = tanh(fma(sigmoid(a[kReset]), a.h[kCandidate], a.x[kCandidate]));
+  template <class A, class V>
+  static GF_INLINE void forward(const A& a, const Gate<V>*, V&, V& h) {
+    const V u = a.candidate(tanh(fma(sigmoid(a[kReset]), a.h[kCandidate], a.x[kCandidate])));
     h = mix(refine(sigmoid_pair(a[kUpdate]), sigmoid_pair(a[kRefine])), h, u);
   }
 
-  template <class V>
-  static GF_INLINE void backward(const PreActivations<V>& a, const Gate<V>*, const StepStates<V>& s,
-                                 V dh, V&, StepGradients<V>& d) {
+  template <class A, class V>
+  static GF_INLINE void backward(const A& a, const Gate<V>*, const StepStates<V>& s, V dh, V&,
+                                 StepGradients<V>& d) {
     const Gate<V> reset = sigmoid_pair(a[kReset]);
     const Gate<V> z = sigmoid_pair(a[kUpdate]);
     const Gate<V> r = sigmoid_pair(a[kRefine]);
     const RefineSlopes<V> by = refine_slopes(z, r);
-    const Curve<V> u = tanh_curve(fma(reset.value, a.h[kCandidate], a.x[kCandidate]));
+    const Curve<V> u = a.candidate(tanh_curve(fma(reset.value, a.h[kCandidate], a.x[kCandidate])));
     d.h = dh;
     const MixGradients<V> m = mix_gradients(refine(z, r), s.h, u, d.h);
     d.a[kUpdate] = m.gate * by.f * slope(z);

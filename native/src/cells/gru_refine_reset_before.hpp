@@ -19,19 +19,21 @@ struct GruRefineResetBefore {
     return sigmoid(a[kReset]) * h;
   }
 
-  template <class V>
-  static GF_INLINE void forward(const PreActivations<V>& a, const Gate<V>*, V&, V& h) {
-    h = mix(refine(sigmoid_pair(a[kUpdate]), sigmoid_pair(a[kRefine])), h, tanh(a[kCandidate]));
+  template <class A, class V>
+  static GF_INLINE void forward(const A& a, const Gate<V>*, V&, V& h) {
+    h = mix(refine(sigmoid_pair(a[kUpdate]), sigmoid_pair(a[kRefine])), h,
+            a.candidate(tanh(a[kCandidate])));
   }
 
-  template <class V>
-  static GF_INLINE void backward(const PreActivations<V>& a, const Gate<V>*, const StepStates<V>& s,
-                                 V dh, V&, StepGradients<V>& d) {
+  template <class A, class V>
+  static GF_INLINE void backward(const A& a, const Gate<V>*, const StepStates<V>& s, V dh, V&,
+                                 StepGradients<V>& d) {
     const Gate<V> z = sigmoid_pair(a[kUpdate]);
     const Gate<V> r = sigmoid_pair(a[kRefine]);
     const RefineSlopes<V> by = refine_slopes(z, r);
     d.h = dh;
-    const MixGradients<V> m = mix_gradients(refine(z, r), s.h, tanh_curve(a[kCandidate]), d.h);
+    const MixGradients<V> m =
+        mix_gradients(refine(z, r), s.h, a.candidate(tanh_curve(a[kCandidate])), d.h);
     d.a[kUpdate] = m.gate * by.f * slope(z);
     d.a[kRefine] = m.gate * by.r * slope(r);
     d.a[kCandidate] = m.candidate;

@@ -19,17 +19,17 @@ struct GruResetBefore {
     return sigmoid(a[kReset]) * h;
   }
 
-  template <class V>
-  static GF_INLINE void forward(const PreActivations<V>& a, const Gate<V>*, V&, V& h) {
-    h = mix(sigmoid_pair(a[kUpdate]), h, tanh(a[kCandidate]));
+  template <class A, class V>
+  static GF_INLINE void forward(const A& a, const Gate<V>*, V&, V& h) {
+    h = mix(sigmoid_pair(a[kUpdate]), h, a.candidate(tanh(a[kCandidate])));
   }
 
-  template <class V>
-  static GF_INLINE void backward(const PreActivations<V>& a, const Gate<V>*, const StepStates<V>& s,
-                                 V dh, V&, StepGradients<V>& d) {
+  template <class A, class V>
+  static GF_INLINE void backward(const A& a, const Gate<V>*, const StepStates<V>& s, V dh, V&,
+                                 StepGradients<V>& d) {
     const Gate<V> z = sigmoid_pair(a[kUpdate]);
     d.h = dh;
-    const MixGradients<V> m = mix_gradients(z, s.h, tanh_curve(a[kCandidate]), d.h);
+    const MixGradients<V> m = mix_gradients(z, s.h, a.candidate(tanh_curve(a[kCandidate])), d.h);
     d.a[kUpdate] = m.gate * slope(z);
     d.a[kCandidate] = m.candidate;
   }

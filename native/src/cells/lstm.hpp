@@ -14,18 +14,18 @@ struct Lstm {
   static constexpr bool kResetBefore = false;
   enum { kInput, kForget, kCandidate, kOutput };
 
-  template <class V>
-  static GF_INLINE void forward(const PreActivations<V>& a, const Gate<V>*, V& c, V& h) {
-    c = fma(sigmoid(a[kForget]), c, sigmoid(a[kInput]) * tanh(a[kCandidate]));
+  template <class A, class V>
+  static GF_INLINE void forward(const A& a, const Gate<V>*, V& c, V& h) {
+    c = fma(sigmoid(a[kForget]), c, sigmoid(a[kInput]) * a.candidate(tanh(a[kCandidate])));
     h = sigmoid(a[kOutput]) * tanh(c);
   }
 
-  template <class V>
-  static GF_INLINE void backward(const PreActivations<V>& a, const Gate<V>*, const StepStates<V>& s,
-                                 V dh, V& dc, StepGradients<V>& d) {
+  template <class A, class V>
+  static GF_INLINE void backward(const A& a, const Gate<V>*, const StepStates<V>& s, V dh, V& dc,
+                                 StepGradients<V>& d) {
     const Gate<V> i = sigmoid_pair(a[kInput]);
     const Gate<V> f = sigmoid_pair(a[kForget]);
-    const Curve<V> u = tanh_curve(a[kCandidate]);
+    const Curve<V> u = a.candidate(tanh_curve(a[kCandidate]));
     d.a[kOutput] = output_gradient(a[kOutput], s.c_next, dh, dc);
     d.a[kInput] = dc * u.value * slope(i);
     d.a[kForget] = dc * s.c * slope(f);

@@ -15,17 +15,18 @@ struct LstmCumax {
   enum { kCandidate, kOutput };
   enum { kForget };  // scan
 
-  template <class V>
-  static GF_INLINE void forward(const PreActivations<V>& a, const Gate<V>* scan, V& c, V& h) {
-    c = mix(scan[kForget], c, tanh(a[kCandidate]));
+  template <class A, class V>
+  static GF_INLINE void forward(const A& a, const Gate<V>* scan, V& c, V& h) {
+    c = mix(scan[kForget], c, a.candidate(tanh(a[kCandidate])));
     h = sigmoid(a[kOutput]) * tanh(c);
   }
 
-  template <class V>
-  static GF_INLINE void backward(const PreActivations<V>& a, const Gate<V>* scan,
-                                 const StepStates<V>& s, V dh, V& dc, StepGradients<V>& d) {
+  template <class A, class V>
+  static GF_INLINE void backward(const A& a, const Gate<V>* scan, const StepStates<V>& s, V dh,
+                                 V& dc, StepGradients<V>& d) {
     d.a[kOutput] = output_gradient(a[kOutput], s.c_next, dh, dc);
-    const MixGradients<V> m = mix_gradients(scan[kForget], s.c, tanh_curve(a[kCandidate]), dc);
+    const MixGradients<V> m =
+        mix_gradients(scan[kForget], s.c, a.candidate(tanh_curve(a[kCandidate])), dc);
     d.scan[kForget] = m.gate;
     d.a[kCandidate] = m.candidate;
   }

@@ -15,20 +15,21 @@ struct LstmCumaxRefine {
   enum { kRefine, kCandidate, kOutput };
   enum { kForget };  // scan
 
-  template <class V>
-  static GF_INLINE void forward(const PreActivations<V>& a, const Gate<V>* scan, V& c, V& h) {
-    c = mix(refine(scan[kForget], sigmoid_pair(a[kRefine])), c, tanh(a[kCandidate]));
+  template <class A, class V>
+  static GF_INLINE void forward(const A& a, const Gate<V>* scan, V& c, V& h) {
+    c = mix(refine(scan[kForget], sigmoid_pair(a[kRefine])), c, a.candidate(tanh(a[kCandidate])));
     h = sigmoid(a[kOutput]) * tanh(c);
   }
 
-  template <class V>
-  static GF_INLINE void backward(const PreActivations<V>& a, const Gate<V>* scan,
-                                 const StepStates<V>& s, V dh, V& dc, StepGradients<V>& d) {
+  template <class A, class V>
+  static GF_INLINE void backward(const A& a, const Gate<V>* scan, const StepStates<V>& s, V dh,
+                                 V& dc, StepGradients<V>& d) {
     const Gate<V> f = scan[kForget];
     const Gate<V> r = sigmoid_pair(a[kRefine]);
     const RefineSlopes<V> by = refine_slopes(f, r);
     d.a[kOutput] = output_gradient(a[kOutput], s.c_next, dh, dc);
-    const MixGradients<V> m = mix_gradients(refine(f, r), s.c, tanh_curve(a[kCandidate]), dc);
+    const MixGradients<V> m =
+        mix_gradients(refine(f, r), s.c, a.candidate(tanh_curve(a[kCandidate])), dc);
     d.scan[kForget] = m.gate * by.f;
     d.a[kRefine] = m.gate * by.r * slope(r);
     d.a[kCandidate] = m.candidate;

@@ -14,18 +14,18 @@ struct LstmTied {
   static constexpr bool kResetBefore = false;
   enum { kForget, kCandidate, kOutput };
 
-  template <class V>
-  static GF_INLINE void forward(const PreActivations<V>& a, const Gate<V>*, V& c, V& h) {
-    c = mix(sigmoid_pair(a[kForget]), c, tanh(a[kCandidate]));
+  template <class A, class V>
+  static GF_INLINE void forward(const A& a, const Gate<V>*, V& c, V& h) {
+    c = mix(sigmoid_pair(a[kForget]), c, a.candidate(tanh(a[kCandidate])));
     h = sigmoid(a[kOutput]) * tanh(c);
   }
 
-  template <class V>
-  static GF_INLINE void backward(const PreActivations<V>& a, const Gate<V>*, const StepStates<V>& s,
-                                 V dh, V& dc, StepGradients<V>& d) {
+  template <class A, class V>
+  static GF_INLINE void backward(const A& a, const Gate<V>*, const StepStates<V>& s, V dh, V& dc,
+                                 StepGradients<V>& d) {
     const Gate<V> f = sigmoid_pair(a[kForget]);
     d.a[kOutput] = output_gradient(a[kOutput], s.c_next, dh, dc);
-    const MixGradients<V> m = mix_gradients(f, s.c, tanh_curve(a[kCandidate]), dc);
+    const MixGradients<V> m = mix_gradients(f, s.c, a.candidate(tanh_curve(a[kCandidate])), dc);
     d.a[kForget] = m.gate * slope(f);
     d.a[kCandidate] = m.candidate;
   }

@@ -22,22 +22,22 @@ struct Onlstm {
   enum { kInput, kForget, kCandidate, kOutput };
   enum { kMasterInput, kMasterForget };  // scans
 
-  template <class V>
-  static GF_INLINE void forward(const PreActivations<V>& a, const Gate<V>* scan, V& c, V& h) {
+  template <class A, class V>
+  static GF_INLINE void forward(const A& a, const Gate<V>* scan, V& c, V& h) {
     const Gate<V> mf = scan[kMasterForget];
     const Gate<V> mi = {scan[kMasterInput].complement, scan[kMasterInput].value};
     const V keep = mf.value * fma(sigmoid(a[kForget]), mi.value, mi.complement);
     const V write = mi.value * fma(sigmoid(a[kInput]), mf.value, mf.complement);
-    c = fma(keep, c, write * tanh(a[kCandidate]));
+    c = fma(keep, c, write * a.candidate(tanh(a[kCandidate])));
     h = sigmoid(a[kOutput]) * tanh(c);
   }
 
-  template <class V>
-  static GF_INLINE void backward(const PreActivations<V>& a, const Gate<V>* scan,
-                                 const StepStates<V>& s, V dh, V& dc, StepGradients<V>& d) {
+  template <class A, class V>
+  static GF_INLINE void backward(const A& a, const Gate<V>* scan, const StepStates<V>& s, V dh,
+                                 V& dc, StepGradients<V>& d) {
     const Gate<V> i = sigmoid_pair(a[kInput]);
     const Gate<V> f = sigmoid_pair(a[kForget]);
-    const Curve<V> u = tanh_curve(a[kCandidate]);
+    const Curve<V> u = a.candidate(tanh_curve(a[kCandidate]));
     const Gate<V> mf = scan[kMasterForget];
     const Gate<V> mi = {scan[kMasterInput].complement, scan[kMasterInput].value};
     const V keep = fma(f.value, mi.value, mi.complement);   // times mf

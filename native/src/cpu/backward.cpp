@@ -27,8 +27,8 @@ int best_width(int64_t vectors) {
 
 }  // namespace
 
-Backward::Backward(Model& model, const Tape& tape, const Batch& batch, Arena& arena,
-                   const gf_session_options& options, int threads)
+Backward::Backward(Model& model, const Tape& tape, const Batch& batch, const Masks& masks,
+                   Arena& arena, const gf_session_options& options, int threads)
     : model_(model),
       spec_(model.spec()),
       kernels_(model.kernels()),
@@ -36,6 +36,7 @@ Backward::Backward(Model& model, const Tape& tape, const Batch& batch, Arena& ar
       places_(model.gradient_row()),
       tape_(tape),
       batch_(batch),
+      masks_(masks),
       max_steps_(options.max_steps),
       max_batch_(options.max_batch),
       chunk_rows_(std::max(std::min(kChunkRows, max_steps_ * max_batch_), max_batch_)) {
@@ -457,6 +458,7 @@ void Backward::recompute_scans(const Member& me, const Chunk& chunk) {
 }
 
 // The step of all rows of the chunk at once: none waits for another, since all states are known.
+// Without masks: they have no part in what is kept.
 void Backward::recompute(const Member& me, const Chunk& chunk) {
   const LayerWeights& weights = model_.layer(chunk.slot);
   for (int i = 0; i < chunk.total(); ++i) {
@@ -504,6 +506,11 @@ void Backward::step(const Member& me, const Chunk& chunk, int64_t s) {
         output_gradient(chunk.layer, time(chunk, s, row), row) + chunk.direction * spec_.hidden;
   }
   step.dy = me.in;
+  StepMasks masks;
+  if (masks_.any()) {
+    masks = masks_.make(chunk.slot, s, step.rows, begin * kernels_.lanes, end * kernels_.lanes);
+    step.masks = &masks;
+  }
   step.dh = dh_;
   step.dc = dc_;
   step.da = da_ + index * places_.size();
@@ -529,8 +536,9 @@ void Backward::step(const Member& me, const Chunk& chunk, int64_t s) {
     me.out[row] = dh_ + row * stride_;
     me.add[row] = me.out[row];
   }
-  kernels_.project(weights.recurrent_back, step.rows, me.in,
-                   spec_.cell->cell_state ? nullptr : me.add, me.out, groups.begin, groups.end);
+  const bool adds = step.masks != nullptr || !spec_.cell->cell_state;
+  kernels_.project(weights.recurrent_back, step.rows, me.in, adds ? me.add : nullptr, me.out,
+                   groups.begin, groups.end);
 }
 
 // From the candidate's gradients to those of the reset gate.

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "batch.hpp"
+#include "cpu/masks.hpp"
 #include "cpu/memory.hpp"
 #include "cpu/model.hpp"
 #include "cpu/tape.hpp"
@@ -23,7 +24,7 @@ namespace gatefuse::cpu {
 // number of members, and every sum has one order: so the bits do not either.
 class Backward final : private Job {
  public:
-  Backward(Model& model, const Tape& tape, const Batch& batch, Arena& arena,
+  Backward(Model& model, const Tape& tape, const Batch& batch, const Masks& masks, Arena& arena,
            const gf_session_options& options, int threads);
 
   // What the tape holds is of no use any more; or is that of this call.
@@ -114,6 +115,7 @@ class Backward final : private Job {
   const GradientRow& places_;
   const Tape& tape_;
   const Batch& batch_;
+  const Masks& masks_;
   Barrier barrier_;
   int64_t max_steps_, max_batch_, chunk_rows_, stride_;
   std::vector<Member> members_;

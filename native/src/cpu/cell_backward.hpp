@@ -67,15 +67,20 @@ struct CellBackward {
   }
 
   // The gradient by h after the step: through later steps, and through its result.
-  template <class T>
+  template <bool Masked, class T>
   GF_INLINE T hidden_gradient(const Item* items) const {
-    return gradients<T>(items, step.dh) + gather<T>([&](int i) {
-             const int64_t unit = items[i].group * W;
-             return load_first(step.dy[items[i].row] + unit, weights.hidden - unit);
-           });
+    T by_result = gather<T>([&](int i) {
+      const int64_t unit = items[i].group * W;
+      return load_first(step.dy[items[i].row] + unit, weights.hidden - unit);
+    });
+    if constexpr (Masked) {
+      const auto at = [&](int i) { return state(items[i]); };
+      by_result = by_result * mask_values<T>(step.masks->output, 1, at);
+    }
+    return gradients<T>(items, step.dh) + by_result;
   }
 
-  template <class T>
+  template <bool Masked, class T>
   GF_INLINE void backward(const Item* items) const {
     T x_parts[kPlain];
     T h_parts[kPlain];
@@ -90,20 +95,25 @@ struct CellBackward {
       around.c_next = states<T>(items, step.c_next);
       dc = states<T>(items, step.dc);
     }
-    const T dh = hidden_gradient<T>(items);
+    const T dh = hidden_gradient<Masked, T>(items);
     T by_a[kPlain];
     T by_scan[kScans + 1];
     StepGradients<T> d = {by_a, dh, by_scan, dh};
     const PreActivations<T> a{x_parts, h_parts};
-    Cell::backward(a, scan, around, dh, dc, d);
-    store_all(items, d, dc);
+    if constexpr (Masked) {
+      const auto at = [&](int i) { return state(items[i]); };
+      Regularized<Cell>::backward(a, scan, around, masks_of<T>(*step.masks, at), dh, dc, d);
+    } else {
+      Cell::backward(a, scan, around, dh, dc, d);
+    }
+    store_all<Masked>(items, d, dc);
     if constexpr (Cell::kResetBefore) {
       scatter(Cell::reset(a, h),
               [&](int i, const V& one) { store(step.gated + state(items[i]), one); });
     }
   }
 
-  template <class T>
+  template <bool Masked, class T>
   GF_INLINE void store_all(const Item* items, const StepGradients<T>& d, const T& dc) const {
 #pragma GCC unroll 8
     for (int b = 0; b < kPlain; ++b) {
@@ -121,7 +131,8 @@ struct CellBackward {
     }
     if constexpr (Cell::kCellState) {
       scatter(dc, [&](int i, const V& one) { store(step.dc + state(items[i]), one); });
-    } else {
+    }
+    if constexpr (Masked || !Cell::kCellState) {
       scatter(d.h, [&](int i, const V& one) { store(step.dh + gradient(items[i]), one); });
     }
   }
@@ -147,12 +158,19 @@ struct CellBackward {
     for_items(tile, [&](auto type, const Item* items, int64_t) { f(type, items); });
   }
 
-  static void run(const LayerWeights& weights, const BackwardStep& step, int64_t begin,
-                  int64_t end) {
+  template <bool Masked>
+  static void run_all(const LayerWeights& weights, const BackwardStep& step, int64_t begin,
+                      int64_t end) {
     const CellBackward self{weights, step};
     for_groups(step, begin, end, [&](auto type, const Item* items) {
-      self.template backward<typename decltype(type)::type>(items);
+      self.template backward<Masked, typename decltype(type)::type>(items);
     });
+  }
+
+  static void run(const LayerWeights& weights, const BackwardStep& step, int64_t begin,
+                  int64_t end) {
+    const auto all = step.masks == nullptr ? run_all<false> : run_all<true>;
+    all(weights, step, begin, end);
   }
 
   static void run_reset(const LayerWeights& weights, const BackwardStep& step, int64_t begin,

@@ -6,8 +6,10 @@
 #include "cpu/kernels.hpp"
 
 #include "cells/cells.hpp"
+#include "cells/regularized.hpp"
 #include "cpu/simd.hpp"
 #include "gatefuse.h"
+#include "random.hpp"
 
 // libm's, plain C: the C++ headers would bring inline functions along.
 extern "C" double log(double);
@@ -263,6 +265,19 @@ GF_INLINE void for_items(const Tile& tile, F f) {
   if (i < count) f(Type<V>(), items, i);
 }
 
+// The values of a mask, `neutral` where there is none. at(i) is the place of an item's state.
+template <class T, class F>
+GF_INLINE T mask_values(const float* mask, float neutral, F at) {
+  if (mask == nullptr) return T::set(neutral);
+  return gather<T>([&](int i) { return load(mask + at(i)); });
+}
+
+template <class T, class F>
+GF_INLINE Masks<T> masks_of(const cpu::StepMasks& step, F at) {
+  return {mask_values<T>(step.candidate, 1, at), mask_values<T>(step.zoneout_h, 0, at),
+          mask_values<T>(step.zoneout_c, 0, at)};
+}
+
 // Kept of a step are the pre-activations of the plain blocks; where the candidate's parts are
 // apart, its input part is in its place and the recurrent part behind all.
 template <class Cell>
@@ -312,7 +327,7 @@ struct CellStep {
   }
 
   // The pointwise mathematics of the items of a T; h_parts are the recurrent products.
-  template <class T>
+  template <bool Masked, class T>
   GF_INLINE void forward(const Item* items, const T (&h_parts)[kPlain]) const {
     T x_parts[kPlain];
 #pragma GCC unroll 8
@@ -334,7 +349,13 @@ struct CellStep {
       c = gather<T>([&](int i) { return load(step.c + state(items[i])); });
     }
     if (step.kept != nullptr) keep(items, x_parts, h_parts);
-    Cell::forward(PreActivations<T>{x_parts, h_parts}, scan, c, h);
+    const PreActivations<T> a{x_parts, h_parts};
+    const auto at = [&](int i) { return state(items[i]); };
+    if constexpr (Masked) {
+      Regularized<Cell>::forward(a, scan, masks_of<T>(*step.masks, at), c, h);
+    } else {
+      Cell::forward(a, scan, c, h);
+    }
     if constexpr (Cell::kCellState) {
       scatter(c, [&](int i, const V& one) { store(step.c_next + state(items[i]), one); });
     }
@@ -342,11 +363,17 @@ struct CellStep {
       store(step.h_next + state(items[i]), one);
       if (step.y != nullptr) {
         const int64_t unit = items[i].group * W;
-        store_first(step.y[items[i].row] + unit, one, static_cast<int>(weights.hidden - unit));
+        V result = one;
+        if constexpr (Masked) {
+          const auto here = [&](int) { return at(i); };
+          result = one * mask_values<V>(step.masks->output, 1, here);
+        }
+        store_first(step.y[items[i].row] + unit, result, static_cast<int>(weights.hidden - unit));
       }
     });
   }
 
+  template <bool Masked>
   static void finish(const void* context, const Tile& tile) {
     const CellStep& self = *static_cast<const CellStep*>(context);
     for_items(tile, [&](auto type, const Item* items, int64_t first) {
@@ -357,14 +384,14 @@ struct CellStep {
         h_parts[b] =
             gather<T>([&](int i) { return load(tile.sums + ((first + i) * kPlain + b) * W); });
       }
-      self.forward(items, h_parts);
+      self.template forward<Masked>(items, h_parts);
     });
   }
 
   static void run(const LayerWeights& weights, const Step& step, int64_t begin, int64_t end) {
     const CellStep self{weights, step};
     product<kPlain>(weights.recurrent, self.hidden(), step.scratch, begin, end, step.downwards,
-                    {finish, &self});
+                    {step.masks == nullptr ? finish<false> : finish<true>, &self});
   }
 };
 
@@ -397,6 +424,7 @@ struct ResetBeforeStep {
     return block - (block > Cell::kReset) - (block > Cell::kCandidate);
   }
 
+  template <bool Masked>
   static void finish(const void* context, const Tile& tile) {
     const auto& self = *static_cast<const ResetBeforeStep*>(context);
     for_items(tile, [&](auto type, const Item* items, int64_t first) {
@@ -410,7 +438,7 @@ struct ResetBeforeStep {
           return load(tile.sums + ((first + i) * kOthers + other(b)) * W);
         });
       }
-      self.cell.forward(items, h_parts);
+      self.cell.template forward<Masked>(items, h_parts);
     });
   }
 
@@ -424,7 +452,7 @@ struct ResetBeforeStep {
       product<1>(weights.candidate, reset_hidden, step.scratch, from, to, false,
                  {keep_candidate, &self});
       product<kOthers>(weights.recurrent, self.cell.hidden(), step.scratch, from, to, false,
-                       {finish, &self});
+                       {step.masks == nullptr ? finish<false> : finish<true>, &self});
     }
   }
 
@@ -537,6 +565,28 @@ void transpose(int rows, const float* const* in, int64_t begin, int64_t end, flo
     float lanes[W];
     store(lanes, sum);
     for (int64_t c = 0; c < columns; ++c) sums[i + c] += lanes[c];
+  }
+}
+
+// ---- Masks
+// ------------------------------------------------------------------------------------------------
+
+// So many words at a time that the compiler's vectors are full.
+void draw(const cpu::MaskDraw& draw, uint32_t time, uint32_t row, int64_t begin, int64_t end,
+          float* out) {
+  const Key key = {{draw.key[0], draw.key[1]}};
+  const int64_t blocks = end / kUnitsOfWords;
+  for (int64_t first = begin / kUnitsOfWords; first < blocks; first += W) {
+    uint32_t words[W * kUnitsOfWords];
+    for (int i = 0; i < W; ++i) {
+      const Words some = mask_words(key, static_cast<uint32_t>(first) + i, time, row);
+      for (int k = 0; k < kUnitsOfWords; ++k) words[i * kUnitsOfWords + k] = some.word[k];
+    }
+    const int count = static_cast<int>(blocks - first < W ? blocks - first : W);
+    float* to = out + (first * kUnitsOfWords - begin);
+    for (int i = 0; i < count * kUnitsOfWords; ++i) {
+      to[i] = words[i] < draw.threshold ? draw.below : draw.above;
+    }
   }
 }
 
@@ -689,6 +739,7 @@ constexpr cpu::Kernels kKernels = {
     scan,
     scan_backward,
     transpose,
+    draw,
     log_sum_exp,
     sigmoid_row,
     tanh_row,

@@ -77,20 +77,37 @@ struct GradientRow {
 // Groups whose candidate sums a cell with reset before keeps waiting.
 constexpr int kWaitingGroups = 8;
 
+// What regularization does in a step, [rows, padded] each; null where it does nothing.
+struct StepMasks {
+  const float* output;     // factors of the step's result, as the next layer has it
+  const float* candidate;  // factors of the candidate
+  const float* zoneout_h;  // the share of h before the step that stays
+  const float* zoneout_c;  // and that of c
+};
+
+// Where a mask comes from: see random.hpp.
+struct MaskDraw {
+  uint32_t key[2];
+  uint32_t threshold;
+  float below;  // the value of an element whose word is below the threshold
+  float above;  // and of any other
+};
+
 // One time step of the first `rows` rows. A row of h and c is `padded` long.
 struct Step {
   int rows;
-  const float* h;         // [rows, padded] before the step
-  float* h_next;          // [rows, padded] after it
-  const float* c;         // [rows, padded] before the step; null without a cell state
-  float* c_next;          // [rows, padded] after it; may be c
-  float* kept;            // [rows, kept] pre-activations for the backward pass; null for none
-  const float* const* x;  // [rows] projections of the input by LayerWeights::input
-  float* const* y;        // [rows] results of H, or null
-  float* reset;           // [rows, padded] reset * h; null unless the cell resets before
-  const float* scan;      // [rows, scans, 2, padded] gates and complements; null without scans
-  float* scratch;         // [rows, width, W], a thread's own; with reset before + kWaitingGroups
-  bool downwards;         // the direction in which the groups are swept: turn it at every step
+  const float* h;          // [rows, padded] before the step
+  float* h_next;           // [rows, padded] after it
+  const float* c;          // [rows, padded] before the step; null without a cell state
+  float* c_next;           // [rows, padded] after it; may be c
+  float* kept;             // [rows, kept] pre-activations for the backward pass; null for none
+  const float* const* x;   // [rows] projections of the input by LayerWeights::input
+  float* const* y;         // [rows] results of H, or null
+  const StepMasks* masks;  // null without regularization
+  float* reset;            // [rows, padded] reset * h; null unless the cell resets before
+  const float* scan;       // [rows, scans, 2, padded] gates and complements; null without scans
+  float* scratch;          // [rows, width, W], a thread's own; with reset before + kWaitingGroups
+  bool downwards;          // the direction in which the groups are swept: turn it at every step
 };
 
 // One time step backwards, of the first `rows` rows.
@@ -102,8 +119,10 @@ struct BackwardStep {
   const float* c_next;     // [rows, padded] after it
   const float* scan;       // [rows, scans, 2, padded], as in Step
   const float* const* dy;  // [rows] gradients by the step's result, of H
+  const StepMasks* masks;  // as in Step
   float* dh;               // [rows, stride] by h after the step through later steps; then by h
-                           // before it, but for what goes through products
+                           // before it, but for what goes through products: written for cells
+                           // without a cell state and with masks
   float* dc;               // [rows, padded] by c, the same way
   float* da;               // [rows, places->size()] by the pre-activations
   const GradientRow* places;
@@ -149,6 +168,10 @@ struct Kernels {
   // column's sum to sums[i].
   void (*transpose)(int rows, const float* const* in, int64_t begin, int64_t end, float* out,
                     double* sums);
+  // A mask's values for the units begin .. end - 1 of one row at one time; begin and end are
+  // multiples of 4.
+  void (*draw)(const MaskDraw&, uint32_t time, uint32_t row, int64_t begin, int64_t end,
+               float* out);
   // log of the sum of the exponentials of a row; lanes past its end hold -inf. In double: what is
   // left when it is taken from a large logit may be small.
   double (*log_sum_exp)(const float* row, int64_t vectors);

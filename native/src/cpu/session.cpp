@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <string>
 
 #include "cpu/machine.hpp"
 
@@ -58,7 +59,8 @@ Session::Session(Model& model, const gf_session_options& options, Memory memory)
       max_batch_(options.max_batch),
       segment_(segment_steps(spec_, options)),
       tape_(model, arena_, options, segment_),
-      asked_threads_(options.threads) {
+      asked_threads_(options.threads),
+      masks_(model, options, batch_, arena_) {
   const int most = usable_processors();
   threads_ = options.threads == 0 ? most : options.threads;
   threads_ = memory == kTaken ? team::prepare(threads_) : std::min(threads_, most);
@@ -91,7 +93,8 @@ Session::Session(Model& model, const gf_session_options& options, Memory memory)
     }
   }
   if (tape_.keeps_all()) {
-    backward_ = std::make_unique<Backward>(model_, tape_, batch_, arena_, options, threads_);
+    backward_ =
+        std::make_unique<Backward>(model_, tape_, batch_, masks_, arena_, options, threads_);
   }
   // Last: where the session cannot be had, the model's tensors may still change.
   if (memory == kTaken) model_.finish(tape_.keeps_all());
@@ -108,10 +111,21 @@ void Session::path(char* text, int64_t capacity) const {
   }
   char device[128];
   device_name(device, sizeof device);
+  const Regularization& rates = masks_.rates();
+  std::string regularization;
+  const auto add = [&](const char* name, double rate) {
+    char line[64];
+    std::snprintf(line, sizeof line, "%s=%g\n", name, rate);
+    if (rate > 0) regularization += line;
+  };
+  add("dropout", rates.dropout);
+  add("zoneout_h", rates.zoneout_h);
+  add("zoneout_c", rates.zoneout_c);
+  add("recurrent_dropout", rates.recurrent_dropout);
   std::snprintf(
       text, static_cast<size_t>(capacity),
-      "backend=cpu\ndevice=%s\ninstruction_set=%s\nprecision=float32\nthreads=%d\nreason=%s\n",
-      device, kernels_.name, threads_, reason);
+      "backend=cpu\ndevice=%s\ninstruction_set=%s\nprecision=float32\nthreads=%d\nreason=%s\n%s",
+      device, kernels_.name, threads_, reason, regularization.c_str());
 }
 
 // ---- Checks -----------------------------------------------------------------------------------
@@ -138,6 +152,7 @@ void Session::forward(const gf_io& io) {
   check(io);
   io_ = io;
   batch_.take(io);
+  masks_.take(io);
   if (io_.tokens != nullptr) batch_.check_values("tokens", io_.tokens, spec_.vocabulary);
   if (io_.target_log_probs != nullptr) {
     batch_.check_values("targets", io_.targets, spec_.outputs);
@@ -334,6 +349,7 @@ void Session::step(const Member& me, const Pass& pass, int64_t s, int64_t chunk,
   step.kept = tape_.kept(slot, s);
   step.x = me.in;
   step.y = writes_output(pass) ? me.out : nullptr;
+  step.masks = nullptr;
   step.reset = reset_;
   step.scan = scan_;
   step.scratch = me.scratch;
@@ -373,6 +389,11 @@ void Session::step(const Member& me, const Pass& pass, int64_t s, int64_t chunk,
   if (cell_kernels.reset != nullptr) {
     cell_kernels.reset(weights, step, groups.begin, groups.end);
     barrier_.wait();
+  }
+  StepMasks masks;
+  if (masks_.any()) {
+    masks = masks_.make(slot, s, rows, groups.begin * kernels_.lanes, groups.end * kernels_.lanes);
+    step.masks = &masks;
   }
   cell_kernels.step(weights, step, groups.begin, groups.end);
   barrier_.wait();

@@ -8,6 +8,7 @@
 #include "batch.hpp"
 #include "cpu/memory.hpp"
 #include "cpu/backward.hpp"
+#include "cpu/masks.hpp"
 #include "cpu/model.hpp"
 #include "cpu/tape.hpp"
 #include "cpu/team.hpp"
@@ -99,6 +100,7 @@ class Session final : private Job {
   float* scan_ = nullptr;      // [max_batch, scans, 2, padded]
   float* reset_ = nullptr;     // [max_batch, padded]
   Batch batch_;
+  Masks masks_;
   gf_io io_ = {};  // of the call that runs, or has run
   std::unique_ptr<Backward> backward_;
 };

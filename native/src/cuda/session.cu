@@ -11,6 +11,7 @@
 #include "cuda/around.hpp"
 #include "cuda/launch.hpp"
 #include "cuda/products.hpp"
+#include "regularization.hpp"
 
 namespace gatefuse::cuda {
 namespace {
@@ -79,6 +80,9 @@ Session::Session(Model& model, const gf_session_options& options, Memory memory)
       tape_(model, arena_, own_stream_, checked(options)),
       vendor_(vendor_products(model, options.products)) {
   const bool backward = options.backward != GF_BACKWARD_NONE;
+  if (Regularization(spec_, options).any()) {
+    wrong("dropout, zoneout_h, zoneout_c, recurrent_dropout", "0 of the CUDA backend", "a rate");
+  }
   // Whoever only asks for sizes shall not allocate.
   model_.finish(backward && memory == kTaken);
   max_steps_ = options.max_steps;

@@ -413,6 +413,39 @@ public final class ForwardCall {
   }
 
   /**
+   * Has the session's {@link Regularization} draw masks in the runs that follow, as training does.
+   * It is as well where there is none.
+   *
+   * @param draw the number of the draw: another number gives other masks, the same number the same
+   *     ones; in a training usually that of the step
+   * @return this
+   * @throws IllegalStateException if the session is closed or in use by another thread
+   */
+  public ForwardCall training(long draw) {
+    return training(true, draw);
+  }
+
+  /**
+   * Has nothing drawn in the runs that follow, as at first: zoneout makes means, dropout nothing.
+   *
+   * @return this
+   * @throws IllegalStateException if the session is closed or in use by another thread
+   */
+  public ForwardCall evaluation() {
+    return training(false, 0);
+  }
+
+  private ForwardCall training(boolean training, long draw) {
+    session.acquire();
+    try {
+      backend.training(training, draw);
+    } finally {
+      session.release();
+    }
+    return this;
+  }
+
+  /**
    * Chooses the CUDA stream of the runs that follow.
    *
    * @param stream a pointer whose address is the stream's handle, such as a {@code CUstream_st};

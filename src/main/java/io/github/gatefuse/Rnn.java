@@ -187,7 +187,8 @@ public final class Rnn implements AutoCloseable {
    * @param options its capacity, and how it runs
    * @return a session that the caller owns, and closes before this network
    * @throws IllegalArgumentException if the backend has no such tier, or it does not fit the
-   *     network or the device; or if it has no products by a vendor
+   *     network or the device; or if it has no products by a vendor, no such way back or no
+   *     regularization
    * @throws IllegalStateException if this network is closed
    * @throws GatefuseException if memory runs out, or the vendor's library is not found or fails
    */
@@ -288,7 +289,17 @@ public final class Rnn implements AutoCloseable {
       throw new IllegalArgumentException(
           "vendorProducts: expected false on the " + backend.id() + " backend, got true");
     }
+    checkRegularization(options.regularization());
     checkOpen();
+  }
+
+  private void checkRegularization(Regularization regularization) {
+    regularization.check(spec);
+    if (!regularization.isNone() && !model.hasRegularization()) {
+      throw new IllegalArgumentException(
+          ("regularization: expected none on the " + backend.id() + " backend, got ")
+              + regularization.rates());
+    }
   }
 
   private void checkBackward(Backward backward) {

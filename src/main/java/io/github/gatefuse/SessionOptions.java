@@ -18,9 +18,17 @@ import java.util.Objects;
  *     backends
  * @param backward what runs keep for {@link Session#backward}; some backends have {@link
  *     Backward#NONE} only
+ * @param regularization what training leaves to chance; some backends have {@link
+ *     Regularization#NONE} only
  */
 public record SessionOptions(
-    int maxSteps, int maxBatch, int threads, Tier tier, boolean vendorProducts, Backward backward) {
+    int maxSteps,
+    int maxBatch,
+    int threads,
+    Tier tier,
+    boolean vendorProducts,
+    Backward backward,
+    Regularization regularization) {
   /**
    * Checks every component.
    *
@@ -30,6 +38,7 @@ public record SessionOptions(
    * @param tier not null
    * @param vendorProducts either
    * @param backward not null
+   * @param regularization not null
    * @throws IllegalArgumentException naming the component, what was expected and what came
    */
   public SessionOptions {
@@ -38,6 +47,7 @@ public record SessionOptions(
     atLeast("threads", threads, 0);
     Objects.requireNonNull(tier, "tier");
     Objects.requireNonNull(backward, "backward");
+    Objects.requireNonNull(regularization, "regularization");
     long rows = (long) maxSteps * maxBatch;
     if (rows > Integer.MAX_VALUE) {
       throw new IllegalArgumentException(
@@ -57,14 +67,15 @@ public record SessionOptions(
   }
 
   /**
-   * A capacity with as many threads as the process may use, and no way back.
+   * A capacity with as many threads as the process may use, no way back and no regularization.
    *
    * @param maxSteps the largest T, at least 1
    * @param maxBatch the largest B, at least 1
    * @return the options
    */
   public static SessionOptions of(int maxSteps, int maxBatch) {
-    return new SessionOptions(maxSteps, maxBatch, 0, Tier.AUTO, false, Backward.NONE);
+    return new SessionOptions(
+        maxSteps, maxBatch, 0, Tier.AUTO, false, Backward.NONE, Regularization.NONE);
   }
 
   /**
@@ -75,7 +86,8 @@ public record SessionOptions(
    * @return new options
    */
   public SessionOptions withThreads(int value) {
-    return new SessionOptions(maxSteps, maxBatch, value, tier, vendorProducts, backward);
+    return new SessionOptions(
+        maxSteps, maxBatch, value, tier, vendorProducts, backward, regularization);
   }
 
   /**
@@ -86,7 +98,8 @@ public record SessionOptions(
    * @return new options
    */
   public SessionOptions withTier(Tier value) {
-    return new SessionOptions(maxSteps, maxBatch, threads, value, vendorProducts, backward);
+    return new SessionOptions(
+        maxSteps, maxBatch, threads, value, vendorProducts, backward, regularization);
   }
 
   /**
@@ -97,7 +110,21 @@ public record SessionOptions(
    * @return new options
    */
   public SessionOptions withBackward(Backward value) {
-    return new SessionOptions(maxSteps, maxBatch, threads, tier, vendorProducts, value);
+    return new SessionOptions(
+        maxSteps, maxBatch, threads, tier, vendorProducts, value, regularization);
+  }
+
+  /**
+   * The same with another regularization. Only runs of {@link ForwardCall#training} draw by it; of
+   * other runs zoneout makes means, so that a network which was trained with it is to be run with
+   * it.
+   *
+   * @param value what is left to chance; one that the network or the backend does not have is an
+   *     error of {@link Rnn#session(SessionOptions)}
+   * @return new options
+   */
+  public SessionOptions withRegularization(Regularization value) {
+    return new SessionOptions(maxSteps, maxBatch, threads, tier, vendorProducts, backward, value);
   }
 
   /**
@@ -116,6 +143,6 @@ public record SessionOptions(
    * @return new options
    */
   public SessionOptions withVendorProducts(boolean value) {
-    return new SessionOptions(maxSteps, maxBatch, threads, tier, value, backward);
+    return new SessionOptions(maxSteps, maxBatch, threads, tier, value, backward, regularization);
   }
 }

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import io.github.gatefuse.io.Safetensors;
 import io.github.gatefuse.reference.ReferenceNetwork;
 import io.github.gatefuse.reference.ReferenceNetwork.Gradients;
+import io.github.gatefuse.reference.ReferenceNetwork.Inputs;
 import io.github.gatefuse.reference.Rounding;
 import io.github.gatefuse.testing.GoldenCase;
 import io.github.gatefuse.testing.Networks;
@@ -16,8 +17,10 @@ import io.github.gatefuse.testing.Training;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Random;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.function.UnaryOperator;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
@@ -45,6 +48,9 @@ class GradientParityTest {
   private static final int[] INPUT = {1, 2, 5, 8, 19, 33};
   private static final int[] STEPS = {1, 2, 5, 11};
   private static final int[] BATCH = {1, 2, 3, 5, 8, 17};
+
+  /** Networks with regularization. */
+  private static final int REGULARIZED = 10;
 
   /** Tensors below this size are of few values. */
   private static final int FEW = 30;
@@ -189,6 +195,54 @@ class GradientParityTest {
         String where = spec + ", T=" + steps + ", B=" + batch + (ragged ? ", ragged" : "");
         compare(target, where + ", stored", expected, training.run(stored).all());
         compare(target, where + ", recomputed", expected, training.run(again).all());
+      }
+    }
+  }
+
+  /** With the masks of a draw, and with the means that stand in for them. */
+  @ParameterizedTest(name = "{0} {1}")
+  @MethodSource("targetsAndCells")
+  void regularizedAsTheReference(Target target, Cell cell) {
+    target.assumeAvailable();
+    Random random = new Random(cell.ordinal());
+    for (int seed = 1; seed <= REGULARIZED; seed++) {
+      RnnSpec spec =
+          RnnSpec.of(cell, 1 + random.nextInt(20), turn(HIDDEN, seed))
+              .withLayers(1 + seed % 2)
+              .withBidirectional(random.nextBoolean())
+              .withChunk(cell.hasChunkedBlocks() ? divisor(turn(HIDDEN, seed), seed) : 1)
+              .withOutputs(seed % 4 < 2 ? 5 : 0);
+      Regularization regularization =
+          Regularization.NONE
+              .withDropout(0.6 * random.nextDouble())
+              .withZoneout(
+                  0.5 * random.nextDouble(), cell.hasCellState() ? 0.5 * random.nextDouble() : 0)
+              .withRecurrentDropout(0.5 * random.nextDouble())
+              .withSeed(random.nextLong());
+      Training training =
+          Training.of(spec, 1 + random.nextInt(11), 1 + random.nextInt(17), seed % 5 != 0, seed);
+      check(target, training, regularization, random.nextLong(), seed);
+    }
+  }
+
+  private static void check(
+      Target target, Training training, Regularization regularization, long draw, int seed) {
+    RnnSpec spec = training.spec();
+    Weights weights = Networks.weights(spec, seed, 2);
+    ReferenceNetwork reference = new ReferenceNetwork(spec, weights, Rounding.DOUBLE);
+    SessionOptions options =
+        SessionOptions.of(training.steps(), training.batch()).withRegularization(regularization);
+    try (Rnn rnn = target.create(spec, weights);
+        Session stored = target.backwardSession(rnn, options.withBackward(Backward.STORE));
+        Session again = target.backwardSession(rnn, options.withBackward(Backward.RECOMPUTE))) {
+      for (boolean drawn : new boolean[] {true, false}) {
+        Inputs inputs = training.inputs().withRegularization(regularization, drawn, draw);
+        Map<String, double[]> expected = all(reference.backward(inputs, training.cotangents()));
+        UnaryOperator<ForwardCall> further =
+            call -> drawn ? call.training(draw) : call.evaluation();
+        String where = spec + ", " + regularization + (drawn ? ", drawn" : "");
+        compare(target, where + ", stored", expected, training.run(stored, further).all());
+        compare(target, where + ", recomputed", expected, training.run(again, further).all());
       }
     }
   }

@@ -2,6 +2,7 @@
 package io.github.gatefuse.cli;
 
 import io.github.gatefuse.Cell;
+import io.github.gatefuse.Regularization;
 import io.github.gatefuse.Rnn;
 import io.github.gatefuse.RnnOptions;
 import io.github.gatefuse.RnnSpec;
@@ -41,24 +42,41 @@ final class ByteModel {
   }
 
   /**
+   * A model that was loaded.
+   *
+   * @param rnn the network
+   * @param regularization the zoneout that it was trained with, which is part of what it computes
+   */
+  record Loaded(Rnn rnn, Regularization regularization) implements AutoCloseable {
+    @Override
+    public void close() {
+      rnn.close();
+    }
+  }
+
+  /**
    * Loads a model; what the network looks like is taken from the shapes of its tensors.
    *
    * @param cell the cell, where the file's metadata does not name it
    * @throws CommandException naming the file and what is wrong with it, or what the backend lacks
    */
-  static Rnn load(Path path, Optional<String> cell, RnnOptions options) {
+  static Loaded load(Path path, Optional<String> cell, RnnOptions options) {
     RnnSpec spec;
     Weights weights;
+    Regularization regularization;
     try (Safetensors file = Safetensors.open(path)) {
       ByteModel model = new ByteModel(file);
       spec = model.spec(cell);
       weights = file.weights(model.prefix);
       weights.check(spec);
+      regularization =
+          Regularization.NONE.withZoneout(model.rate("zoneout_h"), model.rate("zoneout_c"));
+      regularization.check(spec);
     } catch (IllegalArgumentException e) {
       throw new CommandException(path + ": " + e.getMessage(), e);
     }
     try {
-      return Rnn.create(spec, weights, options);
+      return new Loaded(Rnn.create(spec, weights, options), regularization);
     } catch (IllegalArgumentException e) {
       throw new CommandException(e.getMessage(), e);
     }
@@ -86,6 +104,16 @@ final class ByteModel {
         .withChunk(Math.max(1, chunk(cell, rows, hidden)))
         .withVocabulary(BYTES)
         .withOutputs(BYTES);
+  }
+
+  private double rate(String key) {
+    String value = file.metadata().getOrDefault(key, "0");
+    try {
+      return Double.parseDouble(value);
+    } catch (NumberFormatException e) {
+      throw new IllegalArgumentException(
+          "metadata " + key + ": expected a rate from 0 to below 1, got " + value, e);
+    }
   }
 
   private void expectMetadata(String key, String expected) {

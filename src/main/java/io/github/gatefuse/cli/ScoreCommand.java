@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.gatefuse.cli;
 
-import io.github.gatefuse.Rnn;
 import io.github.gatefuse.SessionOptions;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -71,7 +70,8 @@ final class ScoreCommand implements Command {
   public void run(Arguments arguments, Console console) {
     ScoreSettings settings = ScoreSettings.of(arguments);
     Output out = console.out();
-    try (Rnn model = ByteModel.load(settings.model(), settings.cell(), settings.options());
+    try (ByteModel.Loaded model =
+            ByteModel.load(settings.model(), settings.cell(), settings.options());
         Output file = settings.perLineFile().map(ScoreCommand::open).orElse(null)) {
       Output lines = file == null && settings.perLine() ? out : file;
       ScoreSummary summary = score(settings, model, lines, console);
@@ -98,12 +98,14 @@ final class ScoreCommand implements Command {
    * @param lines receives every line's score; null if that is not wanted
    */
   private static ScoreSummary score(
-      ScoreSettings settings, Rnn model, Output lines, Console console) {
+      ScoreSettings settings, ByteModel.Loaded model, Output lines, Console console) {
     boolean shown = settings.progress() && console.terminal();
     SessionOptions options =
-        SessionOptions.of(Scorer.STEPS, settings.batch()).withThreads(settings.threads());
+        SessionOptions.of(Scorer.STEPS, settings.batch())
+            .withThreads(settings.threads())
+            .withRegularization(model.regularization());
     try (Progress progress = new Progress(console.err(), shown, settings.totalBytes());
-        Scorer scorer = new Scorer(model, options, progress)) {
+        Scorer scorer = new Scorer(model.rnn(), options, progress)) {
       ScoreTotals totals =
           new ScoreTotals(
               new SurprisingLines(settings.top()),

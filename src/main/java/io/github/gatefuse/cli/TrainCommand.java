@@ -44,10 +44,17 @@ final class TrainCommand implements Command {
         Option.value("--steps", "N", "train for N batches, however long that takes"),
         Option.value("--cell", "NAME", "the cell (lstm_refine)"),
         Option.value("--hidden", "N", "hidden units (256)"),
+        Option.value("--layers", "N", "layers of them (1)"),
         Option.value("--embedding", "N", "numbers for each byte (64)"),
         Option.value("--batch", "N", "lines that are learnt from together (32)"),
         Option.value("--max-line", "N", "longer lines go in pieces of N bytes (160)"),
         Option.value("--rate", "R", "the learning rate at the beginning (0.002)"),
+        Option.value("--dropout", "P", "dropout between layers with rate P (0)"),
+        Option.value(
+            "--zoneout",
+            "H,C",
+            "zoneout with rate H of hidden and, where there are any, C of cell\nstates (0); score then does the same"),
+        Option.value("--recurrent-dropout", "P", "dropout of candidates with rate P (0)"),
         Option.value("--seed", "N", "another seed gives another model (1)"),
         Option.value(
             "--checkpoint",
@@ -90,7 +97,8 @@ final class TrainCommand implements Command {
         TrainingOptions.of(settings.longestLine() + 1, settings.batch(), Loss.CROSS_ENTROPY)
             .withRate(settings.rate())
             .withNetwork(settings.network())
-            .withThreads(settings.threads());
+            .withThreads(settings.threads())
+            .withRegularization(settings.regularization());
     TrainingLoop loop =
         TrainingLoop.of(spec, initial, options, lines.training()::batch)
             .untilStep(settings.steps())
@@ -113,6 +121,7 @@ final class TrainCommand implements Command {
             .metadata("eos", "10")
             .metadata("steps", Long.toString(result.steps()))
             .metadata("max_line", Integer.toString(settings.longestLine()));
+    settings.regularization().rates().forEach(writer::metadata);
     if (result.bestEvaluation() != null) {
       writer.metadata(
           "held_out_bits_per_byte",

@@ -3,6 +3,7 @@ package io.github.gatefuse.cli;
 
 import io.github.gatefuse.Backend;
 import io.github.gatefuse.Cell;
+import io.github.gatefuse.Regularization;
 import io.github.gatefuse.RnnOptions;
 import io.github.gatefuse.RnnSpec;
 import io.github.gatefuse.training.LearningRate;
@@ -22,6 +23,7 @@ import java.util.List;
  * @param batch lines of a batch
  * @param longestLine bytes of a piece
  * @param rate of learning
+ * @param regularization what is left to chance
  * @param interval steps between evaluations
  * @param seed of everything that is drawn
  * @param checkpoint null for none
@@ -39,6 +41,7 @@ record TrainSettings(
     int batch,
     int longestLine,
     LearningRate rate,
+    Regularization regularization,
     long interval,
     long seed,
     Path checkpoint,
@@ -69,15 +72,17 @@ record TrainSettings(
         LearningRate.constant(number(arguments, "--rate", 0.002, 1e-9, 10))
             .withWarmup(20)
             .withCosineDecay(bySteps ? steps : STEPS_OF_DECAY, 0.1);
+    RnnSpec spec = spec(arguments);
     return new TrainSettings(
         files,
         out(arguments, files),
         steps,
         bySteps ? Duration.ofDays(3650) : Duration.ofNanos((long) (minutes * 60e9)),
-        spec(arguments),
+        spec,
         arguments.integer("--batch", 1, 4096, 32),
         arguments.integer("--max-line", 1, 1 << 16, 160),
         rate,
+        regularization(arguments, spec),
         bySteps ? Math.max(1, Math.min(200, steps / 5)) : 200,
         arguments.integer("--seed", 0, Integer.MAX_VALUE, 1),
         arguments.value("--checkpoint").map(Source::path).orElse(null),
@@ -114,11 +119,51 @@ record TrainSettings(
               Cell.of(arguments.value("--cell").orElse(Cell.LSTM_REFINE.id())),
               arguments.integer("--embedding", 1, 1 << 16, 64),
               arguments.integer("--hidden", 1, 1 << 16, 256))
+          .withLayers(arguments.integer("--layers", 1, 64, 1))
           .withVocabulary(BYTES)
           .withOutputs(BYTES);
     } catch (IllegalArgumentException e) {
       throw new CommandException("--" + e.getMessage(), e);
     }
+  }
+
+  private static Regularization regularization(Arguments arguments, RnnSpec spec) {
+    if (arguments.has("--dropout") && spec.layers() == 1) {
+      throw new CommandException(
+          "--dropout: expected --layers of at least 2, since it is between layers, got 1");
+    }
+    String[] zoneout = arguments.value("--zoneout").orElse("0").split(",", -1);
+    if (zoneout.length > 2) {
+      throw new CommandException(
+          "--zoneout: expected H or H,C, got " + arguments.value("--zoneout").orElse(""));
+    }
+    try {
+      Regularization regularization =
+          Regularization.NONE
+              .withDropout(rate("--dropout", arguments.value("--dropout").orElse("0")))
+              .withZoneout(
+                  rate("--zoneout", zoneout[0]),
+                  zoneout.length == 1 ? 0 : rate("--zoneout", zoneout[1]))
+              .withRecurrentDropout(
+                  rate("--recurrent-dropout", arguments.value("--recurrent-dropout").orElse("0")))
+              .withSeed(arguments.integer("--seed", 0, Integer.MAX_VALUE, 1));
+      regularization.check(spec);
+      return regularization;
+    } catch (IllegalArgumentException e) {
+      throw new CommandException(e.getMessage(), e);
+    }
+  }
+
+  private static double rate(String name, String text) {
+    try {
+      double rate = Double.parseDouble(text);
+      if (rate >= 0 && rate < 1) {
+        return rate;
+      }
+    } catch (NumberFormatException e) {
+      // The same message as for a number out of range.
+    }
+    throw new CommandException(name + ": expected a rate from 0 to below 1, got " + text);
   }
 
   private static RnnOptions network(Arguments arguments) {

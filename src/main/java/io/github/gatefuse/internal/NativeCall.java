@@ -97,6 +97,12 @@ final class NativeCall implements BackendCall {
   }
 
   @Override
+  public void training(boolean training, long draw) {
+    io.training(training ? 1 : 0);
+    io.draw(draw);
+  }
+
+  @Override
   public void shape(int steps, int batch, boolean batchMajor) {
     for (Argument written : ARGUMENTS) {
       for (Argument other : ARGUMENTS) {

@@ -5,6 +5,7 @@ import io.github.gatefuse.Backend;
 import io.github.gatefuse.Backward;
 import io.github.gatefuse.Parameters;
 import io.github.gatefuse.Precision;
+import io.github.gatefuse.Regularization;
 import io.github.gatefuse.RnnOptions;
 import io.github.gatefuse.RnnSpec;
 import io.github.gatefuse.SessionOptions;
@@ -149,6 +150,12 @@ final class NativeModel implements BackendModel {
     return EnumSet.allOf(Backward.class);
   }
 
+  /** As far as this goes; a backend that has none refuses by itself. */
+  @Override
+  public boolean hasRegularization() {
+    return true;
+  }
+
   @Override
   public void update(Parameters parameters) {
     Native.check(GatefuseNative.gf_model_update(handle, parameters.all(), parameters.count()));
@@ -180,6 +187,12 @@ final class NativeModel implements BackendModel {
             ? GatefuseNative.GF_PRODUCTS_CUBLASLT
             : GatefuseNative.GF_PRODUCTS_OWN);
     struct.backward(number(options.backward()));
+    Regularization regularization = options.regularization();
+    struct.seed(regularization.seed());
+    struct.dropout(regularization.dropout());
+    struct.zoneout_h(regularization.zoneoutHidden());
+    struct.zoneout_c(regularization.zoneoutCell());
+    struct.recurrent_dropout(regularization.recurrentDropout());
     return struct;
   }
 

@@ -54,6 +54,9 @@ final class BackwardPass {
     double[] gradient = output(in, y, cotangents);
     for (int layer = spec.layers() - 1; layer >= 0; layer--) {
       gradient = layer(layer, in, gradient, dh, dc);
+      if (layer > 0) {
+        gradient = in.masks().dropped(spec, rounding, layer - 1, gradient, batch, lengths);
+      }
     }
     boolean tokens = spec.vocabulary() > 0;
     if (tokens) {

@@ -16,7 +16,7 @@ final class Gru extends CellMath {
   void forward(Step s, int j) {
     double reset = s.sigmoid(RESET, j);
     double zBar = s.sigmoidBar(UPDATE, j);
-    double u = s.tanh(s.input(CANDIDATE, j) + reset * s.recurrent(CANDIDATE, j));
+    double u = s.candidate(s.input(CANDIDATE, j) + reset * s.recurrent(CANDIDATE, j), j);
     s.set(j, Gates.towards(s.h[j], u, zBar));
   }
 
@@ -25,8 +25,8 @@ final class Gru extends CellMath {
     double reset = s.sigmoid(RESET, j);
     double recurrent = s.recurrent(CANDIDATE, j);
     double a = s.input(CANDIDATE, j) + reset * recurrent;
-    double u = s.tanh(a);
-    double slope = s.tanhSlope(a);
+    double u = s.candidate(a, j);
+    double slope = s.candidateSlope(a, j);
     double da = d.dh[j] * s.sigmoidBar(UPDATE, j) * slope;
     d.set(UPDATE, j, d.dh[j] * (s.h[j] - u) * s.sigmoidSlope(UPDATE, j));
     d.setApart(CANDIDATE, j, da, da * reset);

@@ -19,7 +19,7 @@ final class GruRefine extends CellMath {
     double z = s.sigmoid(UPDATE, j);
     double zBar = s.sigmoidBar(UPDATE, j);
     double rBar = s.sigmoidBar(REFINE, j);
-    double u = s.tanh(s.input(CANDIDATE, j) + reset * s.recurrent(CANDIDATE, j));
+    double u = s.candidate(s.input(CANDIDATE, j) + reset * s.recurrent(CANDIDATE, j), j);
     double gBar = s.round(Gates.refine(zBar, z, rBar));
     s.set(j, Gates.towards(s.h[j], u, gBar));
   }
@@ -29,8 +29,8 @@ final class GruRefine extends CellMath {
     double reset = s.sigmoid(RESET, j);
     double recurrent = s.recurrent(CANDIDATE, j);
     double a = s.input(CANDIDATE, j) + reset * recurrent;
-    double u = s.tanh(a);
-    double slope = s.tanhSlope(a);
+    double u = s.candidate(a, j);
+    double slope = s.candidateSlope(a, j);
     double z = s.sigmoid(UPDATE, j);
     double zBar = s.sigmoidBar(UPDATE, j);
     double r = s.sigmoid(REFINE, j);

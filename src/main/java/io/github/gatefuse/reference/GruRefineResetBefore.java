@@ -25,15 +25,15 @@ final class GruRefineResetBefore extends CellMath {
     double z = s.sigmoid(UPDATE, j);
     double zBar = s.sigmoidBar(UPDATE, j);
     double rBar = s.sigmoidBar(REFINE, j);
-    double u = s.tanh(CANDIDATE, j);
+    double u = s.candidate(CANDIDATE, j);
     double gBar = s.round(Gates.refine(zBar, z, rBar));
     s.set(j, Gates.towards(s.h[j], u, gBar));
   }
 
   @Override
   void backward(Step s, StepGradient d, int j) {
-    double u = s.tanh(CANDIDATE, j);
-    double slope = s.tanhSlope(CANDIDATE, j);
+    double u = s.candidate(CANDIDATE, j);
+    double slope = s.candidateSlope(CANDIDATE, j);
     double z = s.sigmoid(UPDATE, j);
     double zBar = s.sigmoidBar(UPDATE, j);
     double r = s.sigmoid(REFINE, j);

@@ -20,14 +20,14 @@ final class GruResetBefore extends CellMath {
   @Override
   void forward(Step s, int j) {
     double zBar = s.sigmoidBar(UPDATE, j);
-    double u = s.tanh(CANDIDATE, j);
+    double u = s.candidate(CANDIDATE, j);
     s.set(j, Gates.towards(s.h[j], u, zBar));
   }
 
   @Override
   void backward(Step s, StepGradient d, int j) {
-    double u = s.tanh(CANDIDATE, j);
-    double slope = s.tanhSlope(CANDIDATE, j);
+    double u = s.candidate(CANDIDATE, j);
+    double slope = s.candidateSlope(CANDIDATE, j);
     double da = d.dh[j] * s.sigmoidBar(UPDATE, j) * slope;
     d.set(UPDATE, j, d.dh[j] * (s.h[j] - u) * s.sigmoidSlope(UPDATE, j));
     d.set(CANDIDATE, j, da);

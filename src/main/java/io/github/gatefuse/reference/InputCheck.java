@@ -34,6 +34,7 @@ final class InputCheck {
           "targets, logits and log-probabilities: expected a network with a head, got outputs=0");
     }
     shape("targets", in.targets(), "T", steps, "B", batch);
+    in.regularization().check(spec);
     int[] lengths = lengths(in);
     range("tokens", in.tokens(), spec.vocabulary(), batch, lengths);
     range("targets", in.targets(), spec.outputs(), batch, lengths);

@@ -13,6 +13,7 @@ import java.util.function.Function;
 final class LayerDirection {
   private final RnnSpec spec;
   private final Rounding rounding;
+  private final int slot;
   private final boolean reverse;
   private final CellMath cell;
   private final Matrix weightIh;
@@ -23,6 +24,7 @@ final class LayerDirection {
   LayerDirection(RnnSpec spec, int layer, int direction, Weights weights, Rounding rounding) {
     this.spec = spec;
     this.rounding = rounding;
+    slot = layer * spec.directions() + direction;
     reverse = direction == 1;
     cell = CellMath.of(spec.cell());
     String suffix = RnnSpec.suffix(layer, direction);
@@ -62,8 +64,16 @@ final class LayerDirection {
    * @param followed the y of another implementation, whose h each step but the first begins with;
    *     null for none
    * @param kept receives every step of each sequence, for the way back; null for none
+   * @param masks what is done to the steps
    */
-  void run(Step[] sequences, double[] x, double[] y, int unit, double[] followed, Step[][] kept) {
+  void run(
+      Step[] sequences,
+      double[] x,
+      double[] y,
+      int unit,
+      double[] followed,
+      Step[][] kept,
+      Masks masks) {
     int batch = sequences.length;
     Products input = Products.of(weightIh, sequences, s -> s.x, s -> s.input);
     Products recurrent = Products.of(weightHh, sequences, s -> s.hRead, s -> s.recurrent);
@@ -80,6 +90,7 @@ final class LayerDirection {
           System.arraycopy(followed, at, s.h, 0, s.h.length);
         }
         begin(s, x, row(s, n, batch));
+        s.masks = masks.step(slot, time(s, n), s.sequence, s.h.length);
       }
       input.add(active, 0, spec.rows());
       preactivations(sequences, active, recurrent, second);
@@ -87,7 +98,7 @@ final class LayerDirection {
         Step s = sequences[i];
         pointwise(s);
         int at = row(s, n, batch) * spec.outputSize() + unit;
-        System.arraycopy(s.nextH, 0, y, at, s.nextH.length);
+        System.arraycopy(s.leftH, 0, y, at, s.leftH.length);
         if (kept != null) {
           kept[i][n] = s.copy();
         }
@@ -117,8 +128,11 @@ final class LayerDirection {
 
   /** The row [t, b] of a sequence's n-th step in its direction. */
   private int row(Step s, int n, int batch) {
-    int t = reverse ? s.length - 1 - n : n;
-    return t * batch + s.sequence;
+    return time(s, n) * batch + s.sequence;
+  }
+
+  private int time(Step s, int n) {
+    return reverse ? s.length - 1 - n : n;
   }
 
   private void begin(Step s, double[] x, int row) {
@@ -168,6 +182,7 @@ final class LayerDirection {
     for (int j = 0; j < s.h.length; j++) {
       cell.forward(s, j);
     }
+    s.leave();
   }
 
   /** The gradient by the parameters, growing. */
@@ -245,9 +260,11 @@ final class LayerDirection {
   }
 
   private void pointwiseBack(Step s, StepGradient d) {
+    d.zoneOut(s);
     for (int j = 0; j < s.h.length; j++) {
       cell.backward(s, d, j);
     }
+    d.addPast(s);
     d.scan(s);
     d.readByProducts();
   }

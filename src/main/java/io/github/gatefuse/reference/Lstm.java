@@ -12,7 +12,7 @@ final class Lstm extends CellMath {
   void forward(Step s, int j) {
     double i = s.sigmoid(INPUT, j);
     double f = s.sigmoid(FORGET, j);
-    double u = s.tanh(CANDIDATE, j);
+    double u = s.candidate(CANDIDATE, j);
     double o = s.sigmoid(OUTPUT, j);
     s.set(j, f * s.c[j] + i * u, o);
   }
@@ -21,10 +21,10 @@ final class Lstm extends CellMath {
   void backward(Step s, StepGradient d, int j) {
     double dc = d.cell(s, OUTPUT, j);
     double i = s.sigmoid(INPUT, j);
-    double u = s.tanh(CANDIDATE, j);
+    double u = s.candidate(CANDIDATE, j);
     d.set(INPUT, j, dc * u * s.sigmoidSlope(INPUT, j));
     d.set(FORGET, j, dc * s.c[j] * s.sigmoidSlope(FORGET, j));
-    d.set(CANDIDATE, j, dc * i * s.tanhSlope(CANDIDATE, j));
+    d.set(CANDIDATE, j, dc * i * s.candidateSlope(CANDIDATE, j));
     d.carryCell(j, dc * s.sigmoid(FORGET, j));
   }
 }

@@ -10,7 +10,7 @@ final class LstmCumax extends CellMath {
   @Override
   void forward(Step s, int j) {
     double fBar = s.cumaxBar(FORGET, j);
-    double u = s.tanh(CANDIDATE, j);
+    double u = s.candidate(CANDIDATE, j);
     double o = s.sigmoid(OUTPUT, j);
     s.set(j, Gates.towards(s.c[j], u, fBar), o);
   }
@@ -18,8 +18,8 @@ final class LstmCumax extends CellMath {
   @Override
   void backward(Step s, StepGradient d, int j) {
     double dc = d.cell(s, OUTPUT, j);
-    d.setCumax(FORGET, j, dc * (s.c[j] - s.tanh(CANDIDATE, j)));
-    d.set(CANDIDATE, j, dc * s.cumaxBar(FORGET, j) * s.tanhSlope(CANDIDATE, j));
+    d.setCumax(FORGET, j, dc * (s.c[j] - s.candidate(CANDIDATE, j)));
+    d.set(CANDIDATE, j, dc * s.cumaxBar(FORGET, j) * s.candidateSlope(CANDIDATE, j));
     d.carryCell(j, dc * s.cumax(FORGET, j));
   }
 }

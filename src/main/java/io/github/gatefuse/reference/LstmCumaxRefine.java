@@ -13,7 +13,7 @@ final class LstmCumaxRefine extends CellMath {
     double rBar = s.sigmoidBar(REFINE, j);
     double f = s.cumax(FORGET, j);
     double fBar = s.cumaxBar(FORGET, j);
-    double u = s.tanh(CANDIDATE, j);
+    double u = s.candidate(CANDIDATE, j);
     double o = s.sigmoid(OUTPUT, j);
     double gBar = s.round(Gates.refine(fBar, f, rBar));
     s.set(j, Gates.towards(s.c[j], u, gBar), o);
@@ -26,11 +26,11 @@ final class LstmCumaxRefine extends CellMath {
     double f = s.cumax(FORGET, j);
     double fBar = s.cumaxBar(FORGET, j);
     double dc = d.cell(s, OUTPUT, j);
-    double dg = dc * (s.c[j] - s.tanh(CANDIDATE, j));
+    double dg = dc * (s.c[j] - s.candidate(CANDIDATE, j));
     double gBar = s.round(Gates.refine(fBar, f, rBar));
     d.set(REFINE, j, dg * Gates.refineByRefine(f, fBar) * s.sigmoidSlope(REFINE, j));
     d.setCumax(FORGET, j, dg * Gates.refineByForget(f, fBar, r, rBar));
-    d.set(CANDIDATE, j, dc * gBar * s.tanhSlope(CANDIDATE, j));
+    d.set(CANDIDATE, j, dc * gBar * s.candidateSlope(CANDIDATE, j));
     d.carryCell(j, dc * s.round(Gates.refine(f, fBar, r)));
   }
 }

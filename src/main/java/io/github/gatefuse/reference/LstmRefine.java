@@ -13,7 +13,7 @@ final class LstmRefine extends CellMath {
     double rBar = s.sigmoidBar(REFINE, j);
     double f = s.sigmoid(FORGET, j);
     double fBar = s.sigmoidBar(FORGET, j);
-    double u = s.tanh(CANDIDATE, j);
+    double u = s.candidate(CANDIDATE, j);
     double o = s.sigmoid(OUTPUT, j);
     double gBar = s.round(Gates.refine(fBar, f, rBar));
     s.set(j, Gates.towards(s.c[j], u, gBar), o);
@@ -26,12 +26,12 @@ final class LstmRefine extends CellMath {
     double f = s.sigmoid(FORGET, j);
     double fBar = s.sigmoidBar(FORGET, j);
     double dc = d.cell(s, OUTPUT, j);
-    double dg = dc * (s.c[j] - s.tanh(CANDIDATE, j));
+    double dg = dc * (s.c[j] - s.candidate(CANDIDATE, j));
     double gBar = s.round(Gates.refine(fBar, f, rBar));
     d.set(REFINE, j, dg * Gates.refineByRefine(f, fBar) * s.sigmoidSlope(REFINE, j));
     double df = dg * Gates.refineByForget(f, fBar, r, rBar);
     d.set(FORGET, j, df * s.sigmoidSlope(FORGET, j));
-    d.set(CANDIDATE, j, dc * gBar * s.tanhSlope(CANDIDATE, j));
+    d.set(CANDIDATE, j, dc * gBar * s.candidateSlope(CANDIDATE, j));
     d.carryCell(j, dc * s.round(Gates.refine(f, fBar, r)));
   }
 }

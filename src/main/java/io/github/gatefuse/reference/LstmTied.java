@@ -10,7 +10,7 @@ final class LstmTied extends CellMath {
   @Override
   void forward(Step s, int j) {
     double fBar = s.sigmoidBar(FORGET, j);
-    double u = s.tanh(CANDIDATE, j);
+    double u = s.candidate(CANDIDATE, j);
     double o = s.sigmoid(OUTPUT, j);
     s.set(j, Gates.towards(s.c[j], u, fBar), o);
   }
@@ -18,9 +18,9 @@ final class LstmTied extends CellMath {
   @Override
   void backward(Step s, StepGradient d, int j) {
     double dc = d.cell(s, OUTPUT, j);
-    double df = dc * (s.c[j] - s.tanh(CANDIDATE, j));
+    double df = dc * (s.c[j] - s.candidate(CANDIDATE, j));
     d.set(FORGET, j, df * s.sigmoidSlope(FORGET, j));
-    d.set(CANDIDATE, j, dc * s.sigmoidBar(FORGET, j) * s.tanhSlope(CANDIDATE, j));
+    d.set(CANDIDATE, j, dc * s.sigmoidBar(FORGET, j) * s.candidateSlope(CANDIDATE, j));
     d.carryCell(j, dc * s.sigmoid(FORGET, j));
   }
 }

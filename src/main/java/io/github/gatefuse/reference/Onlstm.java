@@ -20,7 +20,7 @@ final class Onlstm extends CellMath {
   void forward(Step s, int j) {
     double i = s.sigmoid(INPUT, j);
     double f = s.sigmoid(FORGET, j);
-    double u = s.tanh(CANDIDATE, j);
+    double u = s.candidate(CANDIDATE, j);
     double o = s.sigmoid(OUTPUT, j);
     double masterInput = s.cumaxBar(MASTER_INPUT, j);
     double masterInputBar = s.cumax(MASTER_INPUT, j);
@@ -44,13 +44,13 @@ final class Onlstm extends CellMath {
     double write = s.round(masterInput * written);
     double dc = d.cell(s, OUTPUT, j);
     double dKeep = dc * s.c[j];
-    double dWrite = dc * s.tanh(CANDIDATE, j);
+    double dWrite = dc * s.candidate(CANDIDATE, j);
     double both = masterForget * masterInput;
     double dMasterInput = dWrite * written - dKeep * masterForget * s.sigmoidBar(FORGET, j);
     double dMasterForget = dKeep * kept - dWrite * masterInput * s.sigmoidBar(INPUT, j);
     d.set(INPUT, j, dWrite * both * s.sigmoidSlope(INPUT, j));
     d.set(FORGET, j, dKeep * both * s.sigmoidSlope(FORGET, j));
-    d.set(CANDIDATE, j, dc * write * s.tanhSlope(CANDIDATE, j));
+    d.set(CANDIDATE, j, dc * write * s.candidateSlope(CANDIDATE, j));
     d.setCumax(MASTER_INPUT, j, -dMasterInput); // ĩ is the complement.
     d.setCumax(MASTER_FORGET, j, dMasterForget);
     d.carryCell(j, dc * keep);

@@ -16,6 +16,8 @@ final class ReferenceCall implements BackendCall {
   private final RnnSpec spec;
   private final Map<Argument, Buffer> buffers = new EnumMap<>(Argument.class);
   private Layout layout;
+  private boolean training;
+  private long draw;
 
   ReferenceCall(ReferenceSession session) {
     this.session = session;
@@ -25,6 +27,12 @@ final class ReferenceCall implements BackendCall {
   @Override
   public void bind(Argument argument, Buffer buffer) {
     buffers.put(argument, buffer);
+  }
+
+  @Override
+  public void training(boolean value, long draw) {
+    this.training = value;
+    this.draw = draw;
   }
 
   @Override
@@ -46,7 +54,10 @@ final class ReferenceCall implements BackendCall {
             floats(Argument.INITIAL_CELL),
             scored ? ints(Argument.TARGETS) : null,
             buffers.get(Argument.LOGITS) != null,
-            buffers.get(Argument.LOG_PROBABILITIES) != null);
+            buffers.get(Argument.LOG_PROBABILITIES) != null,
+            session.regularization(),
+            training,
+            draw);
     ReferenceNetwork.Outputs out = session.network().run(in);
     session.remember(in);
     write(Argument.OUTPUT, out.y());

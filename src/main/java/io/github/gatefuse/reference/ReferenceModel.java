@@ -6,6 +6,7 @@ import io.github.gatefuse.Backward;
 import io.github.gatefuse.ExecutionPath;
 import io.github.gatefuse.Parameters;
 import io.github.gatefuse.Precision;
+import io.github.gatefuse.Regularization;
 import io.github.gatefuse.RnnSpec;
 import io.github.gatefuse.SessionOptions;
 import io.github.gatefuse.Weights;
@@ -13,7 +14,6 @@ import io.github.gatefuse.spi.Argument;
 import io.github.gatefuse.spi.BackendModel;
 import io.github.gatefuse.spi.BackendSession;
 import java.util.EnumSet;
-import java.util.Map;
 import java.util.Set;
 
 /** A network of the reference, made anew by an update. Thread-safe. */
@@ -51,6 +51,11 @@ final class ReferenceModel implements BackendModel {
   }
 
   @Override
+  public boolean hasRegularization() {
+    return true;
+  }
+
+  @Override
   public void update(Parameters parameters) {
     set(parameters.toWeights());
   }
@@ -80,7 +85,7 @@ final class ReferenceModel implements BackendModel {
     return options.backward() == Backward.NONE ? 0 : bytes;
   }
 
-  ExecutionPath path() {
+  ExecutionPath path(Regularization regularization) {
     return new ExecutionPath(
         Backend.REFERENCE,
         ReferenceBackendProvider.device(),
@@ -88,7 +93,7 @@ final class ReferenceModel implements BackendModel {
         precision.id(),
         1,
         "pure Java, readable before fast",
-        Map.of());
+        regularization.rates());
   }
 
   @Override

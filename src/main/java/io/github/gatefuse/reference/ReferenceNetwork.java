@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.gatefuse.reference;
 
+import io.github.gatefuse.Regularization;
 import io.github.gatefuse.RnnSpec;
 import io.github.gatefuse.Weights;
 import java.util.Arrays;
@@ -75,6 +76,9 @@ public final class ReferenceNetwork {
    * @param targets [T, B], each 0 to O-1, for the log-probabilities of the targets; null for none
    * @param logits whether to give the logits; needs a head
    * @param logProbabilities whether to give all log-probabilities; needs a head
+   * @param regularization what is done to the steps
+   * @param training whether it is drawn, as in training
+   * @param draw the number of the draw
    */
   public record Inputs(
       int steps,
@@ -86,7 +90,10 @@ public final class ReferenceNetwork {
       double[] c0,
       int[] targets,
       boolean logits,
-      boolean logProbabilities) {
+      boolean logProbabilities,
+      Regularization regularization,
+      boolean training,
+      long draw) {
 
     /**
      * Inputs of a network without embedding, from zero state.
@@ -97,7 +104,7 @@ public final class ReferenceNetwork {
      * @return the inputs
      */
     public static Inputs of(int steps, int batch, double[] x) {
-      return new Inputs(steps, batch, x, null, null, null, null, null, false, false);
+      return of(steps, batch, x, null);
     }
 
     /**
@@ -109,7 +116,24 @@ public final class ReferenceNetwork {
      * @return the inputs
      */
     public static Inputs of(int steps, int batch, int[] tokens) {
-      return new Inputs(steps, batch, null, tokens, null, null, null, null, false, false);
+      return of(steps, batch, null, tokens);
+    }
+
+    private static Inputs of(int steps, int batch, double[] x, int[] tokens) {
+      return new Inputs(
+          steps,
+          batch,
+          x,
+          tokens,
+          null,
+          null,
+          null,
+          null,
+          false,
+          false,
+          Regularization.NONE,
+          false,
+          0);
     }
 
     /**
@@ -119,7 +143,20 @@ public final class ReferenceNetwork {
      * @return new inputs
      */
     public Inputs withLengths(int[] value) {
-      return new Inputs(steps, batch, x, tokens, value, h0, c0, targets, logits, logProbabilities);
+      return new Inputs(
+          steps,
+          batch,
+          x,
+          tokens,
+          value,
+          h0,
+          c0,
+          targets,
+          logits,
+          logProbabilities,
+          regularization,
+          training,
+          draw);
     }
 
     /**
@@ -131,7 +168,19 @@ public final class ReferenceNetwork {
      */
     public Inputs withState(double[] hidden, double[] cell) {
       return new Inputs(
-          steps, batch, x, tokens, lengths, hidden, cell, targets, logits, logProbabilities);
+          steps,
+          batch,
+          x,
+          tokens,
+          lengths,
+          hidden,
+          cell,
+          targets,
+          logits,
+          logProbabilities,
+          regularization,
+          training,
+          draw);
     }
 
     /**
@@ -141,7 +190,20 @@ public final class ReferenceNetwork {
      * @return new inputs
      */
     public Inputs withTargets(int[] value) {
-      return new Inputs(steps, batch, x, tokens, lengths, h0, c0, value, logits, logProbabilities);
+      return new Inputs(
+          steps,
+          batch,
+          x,
+          tokens,
+          lengths,
+          h0,
+          c0,
+          value,
+          logits,
+          logProbabilities,
+          regularization,
+          training,
+          draw);
     }
 
     /**
@@ -153,7 +215,48 @@ public final class ReferenceNetwork {
      */
     public Inputs withHead(boolean wantLogits, boolean wantLogProbabilities) {
       return new Inputs(
-          steps, batch, x, tokens, lengths, h0, c0, targets, wantLogits, wantLogProbabilities);
+          steps,
+          batch,
+          x,
+          tokens,
+          lengths,
+          h0,
+          c0,
+          targets,
+          wantLogits,
+          wantLogProbabilities,
+          regularization,
+          training,
+          draw);
+    }
+
+    /**
+     * The same with regularization.
+     *
+     * @param rates what is done to the steps
+     * @param drawn whether masks are drawn, as in training
+     * @param number the number of the draw
+     * @return new inputs
+     */
+    public Inputs withRegularization(Regularization rates, boolean drawn, long number) {
+      return new Inputs(
+          steps,
+          batch,
+          x,
+          tokens,
+          lengths,
+          h0,
+          c0,
+          targets,
+          logits,
+          logProbabilities,
+          rates,
+          drawn,
+          number);
+    }
+
+    Masks masks() {
+      return new Masks(regularization, training, draw);
     }
   }
 
@@ -357,6 +460,9 @@ public final class ReferenceNetwork {
     for (int layer = 0; layer < spec.layers(); layer++) {
       y = layer(layer, in, lengths, x, hn, cn, followed[layer], kept);
       x = followed[layer] == null ? y : followed[layer];
+      if (layer < spec.layers() - 1) {
+        x = in.masks().dropped(spec, rounding, layer, x, batch, lengths);
+      }
     }
     double[] cell = spec.cell().hasCellState() ? cn : null;
     return spec.outputs() == 0
@@ -413,7 +519,7 @@ public final class ReferenceNetwork {
           kept == null
               ? null
               : Stream.of(sequences).map(s -> new Step[s.length]).toArray(Step[][]::new);
-      slots[slot].run(sequences, x, y, direction * hidden, followed, steps);
+      slots[slot].run(sequences, x, y, direction * hidden, followed, steps, in.masks());
       if (kept != null) {
         kept[slot] = steps;
       }

@@ -3,6 +3,7 @@ package io.github.gatefuse.reference;
 
 import io.github.gatefuse.Backward;
 import io.github.gatefuse.ExecutionPath;
+import io.github.gatefuse.Regularization;
 import io.github.gatefuse.SessionOptions;
 import io.github.gatefuse.spi.BackendBackwardCall;
 import io.github.gatefuse.spi.BackendCall;
@@ -34,7 +35,7 @@ final class ReferenceSession implements BackendSession {
 
   @Override
   public ExecutionPath path() {
-    return model.path();
+    return model.path(options.regularization());
   }
 
   @Override
@@ -50,6 +51,10 @@ final class ReferenceSession implements BackendSession {
   /** The network as it is now. */
   ReferenceNetwork network() {
     return model.network();
+  }
+
+  Regularization regularization() {
+    return options.regularization();
   }
 
   /** Keeps the inputs of a call that succeeded, for the way back. */

@@ -27,8 +27,11 @@ final class Step {
   /** The state that the step before left, as it is carried [H]. */
   final double[] h;
 
-  /** The state that this step leaves [H]. */
+  /** The state that the cell makes [H]. */
   final double[] nextH;
+
+  /** The state that this step leaves: what the cell makes, with zoneout [H]. */
+  final double[] leftH;
 
   /** The state of the step before as products read it [H]. */
   final double[] hRead;
@@ -36,8 +39,11 @@ final class Step {
   /** The cell state that the step before left [H]; zeros in a GRU. */
   final double[] c;
 
-  /** The cell state that this step leaves [H]; zeros in a GRU. */
+  /** The cell state that the cell makes [H]; zeros in a GRU. */
   final double[] nextC;
+
+  /** The cell state that this step leaves, with zoneout [H]; zeros in a GRU. */
+  final double[] leftC;
 
   /** W x + b of each row [rows]. */
   final double[] input;
@@ -50,6 +56,9 @@ final class Step {
 
   /** What a second product reads in place of h [H]. */
   final double[] gated;
+
+  /** What regularization does to this step. */
+  Masks.OfStep masks;
 
   private final Rounding rounding;
   private final int chunk;
@@ -68,9 +77,11 @@ final class Step {
     x = new double[inputs];
     h = new double[spec.hiddenSize()];
     nextH = new double[spec.hiddenSize()];
+    leftH = new double[spec.hiddenSize()];
     hRead = new double[spec.hiddenSize()];
     c = new double[spec.hiddenSize()];
     nextC = new double[spec.hiddenSize()];
+    leftC = new double[spec.hiddenSize()];
     gated = new double[spec.hiddenSize()];
     input = new double[spec.rows()];
     recurrent = new double[spec.rows()];
@@ -97,10 +108,13 @@ final class Step {
     x = other.x.clone();
     h = other.h.clone();
     nextH = other.nextH.clone();
+    leftH = other.leftH.clone();
     hRead = other.hRead.clone();
     c = other.c.clone();
     nextC = other.nextC.clone();
+    leftC = other.leftC.clone();
     gated = other.gated.clone();
+    masks = other.masks;
     input = other.input.clone();
     recurrent = other.recurrent.clone();
     a = other.a.clone();
@@ -117,10 +131,23 @@ final class Step {
     return new Step(this);
   }
 
+  /** Makes of the cell's new state that which the step leaves. */
+  void leave() {
+    zoneOut(masks.hidden(), h, nextH, leftH);
+    zoneOut(masks.cell(), c, nextC, leftC);
+  }
+
+  private void zoneOut(double[] mask, double[] before, double[] made, double[] left) {
+    for (int j = 0; j < left.length; j++) {
+      left[j] =
+          mask == null ? made[j] : rounding.value(mask[j] * before[j] + (1 - mask[j]) * made[j]);
+    }
+  }
+
   /** Goes on to the next step: what this one leaves is what that one finds. */
   void advance() {
-    System.arraycopy(nextH, 0, h, 0, h.length);
-    System.arraycopy(nextC, 0, c, 0, c.length);
+    System.arraycopy(leftH, 0, h, 0, h.length);
+    System.arraycopy(leftC, 0, c, 0, c.length);
   }
 
   /** Rounds the sums W x + b and R h + b' of rows into their pre-activations. */
@@ -172,24 +199,32 @@ final class Step {
     return Gates.sigmoidSlope(a[start[block] + j]);
   }
 
-  /** tanh(a) of a block. */
-  double tanh(int block, int j) {
-    return rounding.value(Math.tanh(a[start[block] + j]));
+  /** The candidate: tanh(a) of a block, with recurrent dropout. */
+  double candidate(int block, int j) {
+    return dropped(rounding.value(Math.tanh(a[start[block] + j])), j);
   }
 
-  /** tanh of a pre-activation that the cell puts together itself. */
-  double tanh(double a) {
-    return rounding.value(Math.tanh(rounding.value(a)));
+  /** The same of a pre-activation that the cell puts together itself. */
+  double candidate(double a, int j) {
+    return dropped(rounding.value(Math.tanh(rounding.value(a))), j);
   }
 
-  /** The slope of tanh(a) of a block. */
-  double tanhSlope(int block, int j) {
-    return Gates.tanhSlope(a[start[block] + j]);
+  private double dropped(double u, int j) {
+    return masks.candidate() == null ? u : rounding.value(masks.candidate()[j] * u);
   }
 
-  /** The slope of {@link #tanh(double)}. */
-  double tanhSlope(double a) {
-    return Gates.tanhSlope(rounding.value(a));
+  /** The slope of {@link #candidate(int, int)}. */
+  double candidateSlope(int block, int j) {
+    return candidateFactor(j) * Gates.tanhSlope(a[start[block] + j]);
+  }
+
+  /** The slope of {@link #candidate(double, int)}. */
+  double candidateSlope(double a, int j) {
+    return candidateFactor(j) * Gates.tanhSlope(rounding.value(a));
+  }
+
+  private double candidateFactor(int j) {
+    return masks.candidate() == null ? 1 : masks.candidate()[j];
   }
 
   /** The cumulative softmax of a chunked block, for unit j. */
@@ -228,7 +263,7 @@ final class Step {
     nextH[j] = rounding.value(newHidden);
   }
 
-  /** tanh(c') of the cell state that this step leaves. */
+  /** tanh(c') of the cell state that the cell makes. */
   double tanhOfCell(int j) {
     return rounding.value(Math.tanh(nextC[j]));
   }

@@ -37,6 +37,10 @@ final class StepGradient {
   /** By what a second product read, growing [H]. */
   final double[] dGated;
 
+  /** What goes past the cell by zoneout [H]. */
+  private final double[] pastH;
+
+  private final double[] pastC;
   private final Rounding rounding;
   private final int chunk;
 
@@ -53,6 +57,8 @@ final class StepGradient {
     dc = new double[spec.hiddenSize()];
     dhFound = new double[spec.hiddenSize()];
     dGated = new double[spec.hiddenSize()];
+    pastH = new double[spec.hiddenSize()];
+    pastC = new double[spec.hiddenSize()];
     dx = new double[inputs];
     da = new double[spec.rows()];
     daRecurrent = new double[spec.rows()];
@@ -94,6 +100,34 @@ final class StepGradient {
   void retreat() {
     for (int j = 0; j < dh.length; j++) {
       dh[j] = rounding.value(dhFound[j]);
+    }
+  }
+
+  /**
+   * Goes back through zoneout: leaves the gradients by what the cell makes, and keeps what goes
+   * past the cell until {@link #addPast}.
+   */
+  void zoneOut(Step s) {
+    split(s.masks.hidden(), dh, pastH);
+    split(s.masks.cell(), dc, pastC);
+  }
+
+  private void split(double[] mask, double[] gradient, double[] past) {
+    for (int j = 0; mask != null && j < past.length; j++) {
+      past[j] = mask[j] * gradient[j];
+      gradient[j] = rounding.value((1 - mask[j]) * gradient[j]);
+    }
+  }
+
+  /** Adds what went past the cell to the gradients by what the step found. */
+  void addPast(Step s) {
+    for (int j = 0; j < dh.length; j++) {
+      if (s.masks.hidden() != null) {
+        carry(j, pastH[j]);
+      }
+      if (s.masks.cell() != null) {
+        carryCell(j, dc[j] + pastC[j]);
+      }
     }
   }
 

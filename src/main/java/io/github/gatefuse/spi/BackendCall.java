@@ -45,6 +45,15 @@ public interface BackendCall {
   }
 
   /**
+   * Says what the regularization of the session does in the runs that follow; at first nothing is
+   * drawn. Without regularization it does nothing.
+   *
+   * @param training whether masks are drawn
+   * @param draw the number of the draw, where they are
+   */
+  default void training(boolean training, long draw) {}
+
+  /**
    * Sets the shape of the runs that follow. Called before the first run and whenever the shape
    * changes.
    *

@@ -52,6 +52,15 @@ public interface BackendModel extends AutoCloseable {
   }
 
   /**
+   * Whether sessions can have a {@link io.github.gatefuse.Regularization}.
+   *
+   * @return false, unless an implementation has that
+   */
+  default boolean hasRegularization() {
+    return false;
+  }
+
+  /**
    * Replaces the values of all parameters. Called when no session is in use and no call enqueued,
    * and by one thread at a time.
    *

@@ -84,7 +84,8 @@ public final class Trainer implements AutoCloseable {
           rnn.session(
               SessionOptions.of(options.maxSteps(), options.maxSequences())
                   .withThreads(options.threads())
-                  .withBackward(options.backward()));
+                  .withBackward(options.backward())
+                  .withRegularization(options.regularization()));
       forward = session.call().logits(logitsMemory);
       backward = session.backward().logitsGradient(gradientMemory).parameterGradients(gradients);
       complete = true;
@@ -223,6 +224,7 @@ public final class Trainer implements AutoCloseable {
    * @throws DivergedException if a number is not finite; nothing has changed then
    */
   public StepReport step(Batch batch, Objective objective) {
+    forward.training(steps);
     State end = run(batch, carried);
     int count = batch.steps() * batch.sequences() * spec.outputs();
     Arrays.fill(gradient, 0, count, 0f);
@@ -270,6 +272,7 @@ public final class Trainer implements AutoCloseable {
     double correct = 0;
     double weight = 0;
     State state = null;
+    forward.evaluation();
     for (long i = 0; i < count; i++) {
       Batch batch = batches.apply(i);
       state = run(batch, state);

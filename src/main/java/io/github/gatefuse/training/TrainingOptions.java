@@ -3,6 +3,7 @@ package io.github.gatefuse.training;
 
 import io.github.gatefuse.Backend;
 import io.github.gatefuse.Backward;
+import io.github.gatefuse.Regularization;
 import io.github.gatefuse.RnnOptions;
 import java.util.Objects;
 
@@ -21,6 +22,7 @@ import java.util.Objects;
  * @param network backend, precision, device; AUTO is the best backend that can go backwards
  * @param threads at most so many; 0: all that the process may use
  * @param backward what the network keeps for the way back
+ * @param regularization what training leaves to chance; each step draws by its own number
  */
 public record TrainingOptions(
     int maxSteps,
@@ -31,7 +33,8 @@ public record TrainingOptions(
     double clipping,
     RnnOptions network,
     int threads,
-    Backward backward) {
+    Backward backward,
+    Regularization regularization) {
 
   /**
    * Checks the ranges.
@@ -46,6 +49,7 @@ public record TrainingOptions(
    * @param network backend, precision, device; AUTO is the best backend that can go backwards
    * @param threads at most so many; 0: all that the process may use
    * @param backward what the network keeps for the way back
+   * @param regularization what training leaves to chance; each step draws by its own number
    * @throws IllegalArgumentException in words, if one does not fit
    */
   public TrainingOptions {
@@ -54,6 +58,7 @@ public record TrainingOptions(
     Objects.requireNonNull(optimizer, "optimizer");
     Objects.requireNonNull(network, "network");
     Objects.requireNonNull(backward, "backward");
+    Objects.requireNonNull(regularization, "regularization");
     if (!(clipping > 0)) {
       throw new IllegalArgumentException("clipping: expected a norm above 0, got " + clipping);
     }
@@ -81,7 +86,8 @@ public record TrainingOptions(
         1,
         RnnOptions.of(Backend.AUTO),
         0,
-        Backward.STORE);
+        Backward.STORE,
+        Regularization.NONE);
   }
 
   /**
@@ -92,7 +98,16 @@ public record TrainingOptions(
    */
   public TrainingOptions withRate(LearningRate value) {
     return new TrainingOptions(
-        maxSteps, maxSequences, loss, value, optimizer, clipping, network, threads, backward);
+        maxSteps,
+        maxSequences,
+        loss,
+        value,
+        optimizer,
+        clipping,
+        network,
+        threads,
+        backward,
+        regularization);
   }
 
   /**
@@ -103,7 +118,16 @@ public record TrainingOptions(
    */
   public TrainingOptions withOptimizer(Adam value) {
     return new TrainingOptions(
-        maxSteps, maxSequences, loss, rate, value, clipping, network, threads, backward);
+        maxSteps,
+        maxSequences,
+        loss,
+        rate,
+        value,
+        clipping,
+        network,
+        threads,
+        backward,
+        regularization);
   }
 
   /**
@@ -114,7 +138,16 @@ public record TrainingOptions(
    */
   public TrainingOptions withClipping(double value) {
     return new TrainingOptions(
-        maxSteps, maxSequences, loss, rate, optimizer, value, network, threads, backward);
+        maxSteps,
+        maxSequences,
+        loss,
+        rate,
+        optimizer,
+        value,
+        network,
+        threads,
+        backward,
+        regularization);
   }
 
   /**
@@ -125,7 +158,16 @@ public record TrainingOptions(
    */
   public TrainingOptions withNetwork(RnnOptions value) {
     return new TrainingOptions(
-        maxSteps, maxSequences, loss, rate, optimizer, clipping, value, threads, backward);
+        maxSteps,
+        maxSequences,
+        loss,
+        rate,
+        optimizer,
+        clipping,
+        value,
+        threads,
+        backward,
+        regularization);
   }
 
   /**
@@ -136,7 +178,16 @@ public record TrainingOptions(
    */
   public TrainingOptions withThreads(int value) {
     return new TrainingOptions(
-        maxSteps, maxSequences, loss, rate, optimizer, clipping, network, value, backward);
+        maxSteps,
+        maxSequences,
+        loss,
+        rate,
+        optimizer,
+        clipping,
+        network,
+        value,
+        backward,
+        regularization);
   }
 
   /**
@@ -147,6 +198,27 @@ public record TrainingOptions(
    */
   public TrainingOptions withBackward(Backward value) {
     return new TrainingOptions(
-        maxSteps, maxSequences, loss, rate, optimizer, clipping, network, threads, value);
+        maxSteps,
+        maxSequences,
+        loss,
+        rate,
+        optimizer,
+        clipping,
+        network,
+        threads,
+        value,
+        regularization);
+  }
+
+  /**
+   * The same with dropout, zoneout or recurrent dropout. Steps draw, evaluations do not. The
+   * network is to be run with the same zoneout afterwards.
+   *
+   * @param value what is left to chance
+   * @return new options
+   */
+  public TrainingOptions withRegularization(Regularization value) {
+    return new TrainingOptions(
+        maxSteps, maxSequences, loss, rate, optimizer, clipping, network, threads, backward, value);
   }
 }

@@ -6,7 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import io.github.gatefuse.Backend;
 import io.github.gatefuse.Cell;
-import io.github.gatefuse.Rnn;
+import io.github.gatefuse.Regularization;
 import io.github.gatefuse.RnnOptions;
 import io.github.gatefuse.RnnSpec;
 import java.nio.file.Path;
@@ -30,9 +30,9 @@ class ByteModelTest {
   }
 
   private static RnnSpec load(Path file, String cell) {
-    try (Rnn model =
+    try (ByteModel.Loaded model =
         ByteModel.load(file, Optional.ofNullable(cell), RnnOptions.of(Backend.REFERENCE))) {
-      return model.spec();
+      return model.rnn().spec();
     }
   }
 
@@ -79,6 +79,28 @@ class ByteModelTest {
     CommandException e = assertThrows(CommandException.class, () -> load(file, "lstm_refine"));
     assertEquals(
         file + ": cell: the file's metadata says lstm, --cell lstm_refine", e.getMessage());
+  }
+
+  @Test
+  void zoneoutIsInTheMetadata() {
+    RnnSpec spec = bytes(RnnSpec.of(Cell.LSTM, 3, 8));
+    Path file = write(spec, Map.of("cell", "lstm", "zoneout_h", "0.1", "dropout", "0.5"));
+    try (ByteModel.Loaded model =
+        ByteModel.load(file, Optional.empty(), RnnOptions.of(Backend.REFERENCE))) {
+      assertEquals(Regularization.NONE.withZoneout(0.1, 0), model.regularization());
+    }
+    assertRefused(
+        "metadata zoneout_c: expected a rate from 0 to below 1, got much",
+        spec,
+        Map.of("cell", "lstm", "zoneout_c", "much"));
+    assertRefused(
+        "zoneoutHidden: expected a rate from 0 to below 1, got 2.0",
+        spec,
+        Map.of("cell", "lstm", "zoneout_h", "2"));
+    assertRefused(
+        "zoneoutCell: expected 0, since a gru has no cell state, got 0.5",
+        bytes(RnnSpec.of(Cell.GRU, 3, 8)),
+        Map.of("cell", "gru", "zoneout_c", "0.5"));
   }
 
   @Test

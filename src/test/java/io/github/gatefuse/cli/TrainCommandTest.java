@@ -3,9 +3,11 @@ package io.github.gatefuse.cli;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.gatefuse.cli.CommandLine.Outcome;
+import io.github.gatefuse.io.Safetensors;
 import io.github.gatefuse.training.Batch;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -74,6 +76,51 @@ class TrainCommandTest {
     assertEquals(0, outcome.code(), outcome.err());
     String value = outcome.out().replaceAll("(?s).*\"bits_per_byte\": ?([0-9.]+).*", "$1");
     return Double.parseDouble(value);
+  }
+
+  @Test
+  void zoneoutGoesWithTheModel() {
+    Outcome outcome =
+        train(
+            "--steps=20",
+            "--layers=2",
+            "--dropout=0.1",
+            "--zoneout=0.1,0.25",
+            "--recurrent-dropout=0.2");
+    assertEquals(0, outcome.code(), outcome.err());
+    try (Safetensors file = Safetensors.open(model)) {
+      assertEquals("0.1", file.metadata().get("zoneout_h"));
+      assertEquals("0.25", file.metadata().get("zoneout_c"));
+      assertTrue(file.has("rnn.weight_hh_l1"));
+    }
+    outcome = CommandLine.run("score", "--model", model.toString(), text.toString());
+    assertEquals(0, outcome.code(), outcome.err());
+    assertTrue(outcome.out().contains("zoneout_h 0.1; zoneout_c 0.25"), outcome.out());
+    assertFalse(outcome.out().contains("dropout"), outcome.out());
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "--dropout=0.1 | --dropout: expected --layers of at least 2, since it is between layers, got 1",
+        "--zoneout=1 | --zoneout: expected a rate from 0 to below 1, got 1",
+        "--zoneout=0.1,x | --zoneout: expected a rate from 0 to below 1, got x",
+        "--zoneout=0,0,0 | --zoneout: expected H or H,C, got 0,0,0",
+        "--recurrent-dropout=-1 | --recurrent-dropout: expected a rate from 0 to below 1, got -1",
+        "--layers=0 | --layers: expected a whole number from 1 to 64, got 0"
+      })
+  void refusesRegularization(String option, String message) {
+    Outcome outcome = train("--steps", "1", option);
+    assertEquals("gatefuse: " + message, outcome.err().strip());
+  }
+
+  @Test
+  void refusesZoneoutOfACellStateThatIsNotThere() {
+    Outcome outcome = train("--steps", "1", "--cell=gru", "--zoneout=0.1,0.1");
+    assertEquals(
+        "gatefuse: zoneoutCell: expected 0, since a gru has no cell state, got 0.1",
+        outcome.err().strip());
   }
 
   @Test

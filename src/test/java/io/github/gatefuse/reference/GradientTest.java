@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.gatefuse.Cell;
+import io.github.gatefuse.Regularization;
 import io.github.gatefuse.RnnSpec;
 import io.github.gatefuse.Weights;
 import io.github.gatefuse.reference.ReferenceNetwork.Cotangents;
@@ -26,7 +27,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 
 /** Holds the reference's gradients to differences of its outputs, on random networks. */
 class GradientTest {
-  private static final int NETWORKS = 24;
+  private static final int NETWORKS = 40;
 
   /** Central differences are off by the third derivative times this squared. */
   private static final double STEP = 1e-5;
@@ -36,7 +37,14 @@ class GradientTest {
 
   /** A network with all that a loss of it reads; the loss is linear in the outputs. */
   private record Problem(
-      RnnSpec spec, int steps, int batch, int[] tokens, int[] lengths, Cotangents cotangents) {
+      RnnSpec spec,
+      int steps,
+      int batch,
+      int[] tokens,
+      int[] lengths,
+      Regularization regularization,
+      boolean drawn,
+      Cotangents cotangents) {
 
     static Problem random(Cell cell, Random random) {
       int hidden = 1 + random.nextInt(8);
@@ -55,13 +63,32 @@ class GradientTest {
           spec.vocabulary() == 0
               ? null
               : random.ints(steps * batch, 0, spec.vocabulary()).toArray();
-      Problem shape = new Problem(spec, steps, batch, tokens, lengths, null);
+      Regularization regularization = regularization(spec, random);
+      boolean drawn = random.nextBoolean();
+      Problem shape = new Problem(spec, steps, batch, tokens, lengths, regularization, drawn, null);
       Cotangents cotangents =
           Cotangents.ZEROS
               .withOutput(shape.sequence(spec.outputSize(), random))
               .withState(shape.state(random), cell.hasCellState() ? shape.state(random) : null)
               .withLogits(spec.outputs() == 0 ? null : shape.sequence(spec.outputs(), random));
-      return new Problem(spec, steps, batch, tokens, lengths, cotangents);
+      return new Problem(spec, steps, batch, tokens, lengths, regularization, drawn, cotangents);
+    }
+
+    /** None for every third network, else of some kinds. */
+    private static Regularization regularization(RnnSpec spec, Random random) {
+      if (random.nextInt(3) == 0) {
+        return Regularization.NONE;
+      }
+      boolean cell = spec.cell().hasCellState();
+      return Regularization.NONE
+          .withDropout(rate(random))
+          .withZoneout(rate(random), cell ? rate(random) : 0)
+          .withRecurrentDropout(rate(random))
+          .withSeed(random.nextLong());
+    }
+
+    private static double rate(Random random) {
+      return random.nextBoolean() ? 0 : 0.7 * random.nextDouble();
     }
 
     /** Values [T, B, width] with NaN past each sequence's end, where nobody may read. */
@@ -112,7 +139,10 @@ class GradientTest {
           tokens == null
               ? Inputs.of(steps, batch, variables.get("x"))
               : Inputs.of(steps, batch, tokens);
-      return inputs.withLengths(lengths).withState(variables.get("h0"), variables.get("c0"));
+      return inputs
+          .withLengths(lengths)
+          .withState(variables.get("h0"), variables.get("c0"))
+          .withRegularization(regularization, drawn, 11);
     }
 
     double loss(Map<String, double[]> variables) {
@@ -164,7 +194,10 @@ class GradientTest {
         double actual = product(direction, gradients.get(name));
         double length = Math.sqrt(product(gradients.get(name), gradients.get(name)));
         assertEquals(
-            expected, actual, TOLERANCE * Math.max(1, length), problem.spec() + " " + name);
+            expected,
+            actual,
+            TOLERANCE * Math.max(1, length),
+            problem.spec() + " " + problem.regularization() + " " + name);
       }
     }
   }

@@ -14,6 +14,7 @@ import java.nio.FloatBuffer;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.function.UnaryOperator;
 
 /**
  * A run and the gradients by what it gives, from a seed: for a network and as the reference reads
@@ -119,6 +120,11 @@ public record Training(
 
   /** Runs forward and gives y [T, B, D*H]; the state given out is nobody's. */
   public float[] forward(Session session) {
+    return forward(session, call -> call);
+  }
+
+  /** The same with a call that is prepared further. */
+  public float[] forward(Session session, UnaryOperator<ForwardCall> further) {
     FloatBuffer y = Networks.floats(steps * batch * spec.outputSize());
     ForwardCall call = session.call().initialState(initial).output(y);
     if (tokens == null) {
@@ -129,7 +135,7 @@ public record Training(
     if (lengths != null) {
       call.lengths(Networks.direct(lengths));
     }
-    call.run(steps, batch);
+    further.apply(call).run(steps, batch);
     return Networks.array(y);
   }
 
@@ -168,7 +174,12 @@ public record Training(
 
   /** Forward and back. */
   public Result run(Session session) {
-    forward(session);
+    return run(session, call -> call);
+  }
+
+  /** The same with a forward call that is prepared further. */
+  public Result run(Session session, UnaryOperator<ForwardCall> further) {
+    forward(session, further);
     Parameters gradients = Parameters.zeros(spec);
     for (int i = 0; i < gradients.count(); i++) {
       gradients.all().put(i, Float.NaN);

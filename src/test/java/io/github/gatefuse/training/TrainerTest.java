@@ -10,6 +10,7 @@ import io.github.gatefuse.Backend;
 import io.github.gatefuse.Backward;
 import io.github.gatefuse.Cell;
 import io.github.gatefuse.GatefuseException;
+import io.github.gatefuse.Regularization;
 import io.github.gatefuse.RnnOptions;
 import io.github.gatefuse.RnnSpec;
 import io.github.gatefuse.WeightInit;
@@ -235,6 +236,59 @@ class TrainerTest {
               parameter.name());
         }
       }
+    }
+  }
+
+  private static final Regularization REGULARIZATION =
+      Regularization.NONE
+          .withDropout(0.2)
+          .withZoneout(0.1, 0.2)
+          .withRecurrentDropout(0.3)
+          .withSeed(5);
+
+  /** Each step draws by its number, and nothing of an evaluation is left in the next step. */
+  @ParameterizedTest
+  @EnumSource(
+      value = Backend.class,
+      names = {"CPU", "REFERENCE"})
+  void resumesToTheSameBitsWithRegularization(Backend backend, @TempDir Path folder) {
+    RnnSpec spec = SPEC.withLayers(2);
+    TrainingOptions options =
+        options(spec).withNetwork(RnnOptions.of(backend)).withRegularization(REGULARIZATION);
+    Path file = folder.resolve("checkpoint");
+    try (Trainer straight = Trainer.create(spec, initial(spec), options)) {
+      for (int i = 0; i < 8; i++) {
+        straight.step(batch(i));
+        if (straight.steps() == 4) {
+          straight.save(file);
+        }
+      }
+      try (Trainer resumed = Trainer.resume(file, spec, options)) {
+        while (resumed.steps() < 8) {
+          resumed.evaluate(TrainerTest::batch, 2);
+          resumed.step(batch(resumed.steps()));
+        }
+        for (RnnSpec.Parameter parameter : spec.parameters()) {
+          assertArrayEquals(
+              straight.weights().floats(parameter.name()),
+              resumed.weights().floats(parameter.name()),
+              parameter.name());
+        }
+      }
+    }
+  }
+
+  @Test
+  void evaluationsDrawNothing() {
+    Regularization dropout = Regularization.NONE.withDropout(0.5).withRecurrentDropout(0.5);
+    RnnSpec spec = SPEC.withLayers(2);
+    try (Trainer plain = Trainer.create(spec, initial(spec), options(spec));
+        Trainer trainer =
+            Trainer.create(spec, initial(spec), options(spec).withRegularization(dropout))) {
+      Evaluation expected = plain.evaluate(TrainerTest::batch, 3);
+      assertEquals(expected, trainer.evaluate(TrainerTest::batch, 3));
+      double loss = trainer.step(batch(0)).loss();
+      assertTrue(Math.abs(loss - plain.step(batch(0)).loss()) > 1e-4, "loss " + loss);
     }
   }
 

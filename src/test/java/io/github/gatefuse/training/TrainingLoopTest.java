@@ -120,7 +120,8 @@ class TrainingLoopTest {
             1,
             OPTIONS.network(),
             1,
-            OPTIONS.backward());
+            OPTIONS.backward(),
+            OPTIONS.regularization());
     TrainingLoop.Result result =
         TrainingLoop.of(SPEC, INITIAL, options, TrainingLoopTest::batch)
             .evaluating(TrainingLoopTest::heldOut, 2, 5)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the tests of gf_backward share: gradients given and got, and differences of the truth
-// (truth.hpp) to hold them against.
+// What the tests of gf_backward share: sessions that go back, and slopes of the truth (truth.hpp)
+// to hold their gradients against.
 #pragma once
 
 #include <cstdio>
@@ -45,8 +45,8 @@ class Trainer {
  public:
   Trainer(const Network& network, int steps, int batch, int threads, int mode,
           int tier = GF_TIER_AUTO)
-      : network_(network) {
-    const gf_session_options options = session_options(steps, batch, threads, tier, mode);
+      : Trainer(network, session_options(steps, batch, threads, tier, mode)) {}
+  Trainer(const Network& network, const gf_session_options& options) : network_(network) {
     int64_t needed = 0;
     CHECK_EQ(gf_session_bytes_needed(network.model, &options, &needed), GF_OK);
     CHECK_EQ(gf_session_create(network.model, &options, &session), GF_OK);
@@ -115,49 +115,72 @@ inline double dot(const Vector& a, const std::vector<float>& b) {
   return sum;
 }
 
-inline double loss(const Network& network, const Call& call, const Cotangents& given) {
-  const Truth out = truth(network, call);
+inline double loss(const Network& network, const Call& call, const Cotangents& given,
+                   const Reading& reading) {
+  const Truth out = truth(network, call, reading);
   return dot(out.y, given.dy) + dot(out.hn, given.dhn) + dot(out.cn, given.dcn) +
          dot(out.logits, given.dlogits);
 }
 
 // The slope of the loss by one number, from both of its sides.
-inline double slope(float& value, const Network& network, const Call& call, const Cotangents& given) {
+inline double slope(float& value, const Network& network, const Call& call, const Cotangents& given,
+                    const Reading& reading) {
   const float kept = value;
   const float above = kept + 0x1p-10f;
   const float below = kept - 0x1p-10f;
   value = above;
-  const double upper = loss(network, call, given);
+  const double upper = loss(network, call, given, reading);
   value = below;
-  const double lower = loss(network, call, given);
+  const double lower = loss(network, call, given, reading);
   value = kept;
   return (upper - lower) / (double{above} - double{below});
 }
 
-// The worst error so far.
 inline double worst = 0;
 
-// Holds a few of the values of one gradient against slopes, in parts of the largest among them.
-inline void check_gradient(const char* name, const std::vector<float>& gradient,
-                    std::vector<float>& variable, int samples, Network& network, Call& call,
-                    const Cotangents& given, Random& random, const std::string& what) {
-  if (gradient.empty()) return;
-  CHECK_EQ(gradient.size(), variable.size());
-  double largest = 1;
-  for (const float one : gradient) largest = std::max(largest, std::abs(double{one}));
-  for (int i = 0; i < samples; ++i) {
-    const int at = random.below(static_cast<int>(gradient.size()));
-    const double expected = slope(variable[at], network, call, given);
-    const double error = std::abs(gradient[at] - expected) / largest;
-    if (std::isnan(error) || error > 2e-5) {
-      char text[256];
-      std::snprintf(text, sizeof text, "%s[%d]: expected %g, got %g (%s)", name, at, expected,
-                    gradient[at], what.c_str());
-      report(false, __FILE__, __LINE__, text);
+// What gradients are held against.
+struct Slopes {
+  Network& network;
+  Call& call;
+  const Cotangents& given;
+  const Reading reading;
+  const int samples;
+  const std::string what;  // for who reads a failure
+  Random random{11};
+
+  // Holds a few of the values of one gradient against slopes, in parts of the largest among them.
+  void check(const char* name, const std::vector<float>& gradient, std::vector<float>& variable) {
+    if (gradient.empty()) return;
+    CHECK_EQ(gradient.size(), variable.size());
+    double largest = 1;
+    for (const float one : gradient) largest = std::max(largest, std::abs(double{one}));
+    for (int i = 0; i < samples; ++i) {
+      const int at = random.below(static_cast<int>(gradient.size()));
+      const double expected = slope(variable[at], network, call, given, reading);
+      const double error = std::abs(gradient[at] - expected) / largest;
+      if (std::isnan(error) || error > 2e-5) {
+        char text[256];
+        std::snprintf(text, sizeof text, "%s[%d]: expected %g, got %g (%s)", name, at, expected,
+                      gradient[at], what.c_str());
+        report(false, __FILE__, __LINE__, text);
+      }
+      worst = std::max(worst, error);
     }
-    worst = std::max(worst, error);
   }
-}
+
+  void check(const Gradients& gradients) {
+    check("dx", gradients.dx, call.x);
+    check("dh0", gradients.dh0, call.h0);
+    check("dc0", gradients.dc0, call.c0);
+    auto begin = gradients.parameters.begin();
+    for (size_t i = 0; i < network.tensors.size(); ++i) {
+      std::vector<float>& tensor = network.tensors[i];
+      const std::vector<float> part(begin, begin + static_cast<int64_t>(tensor.size()));
+      begin += static_cast<int64_t>(tensor.size());
+      check(("tensor " + std::to_string(i)).c_str(), part, tensor);
+    }
+  }
+};
 
 struct Case {
   gf_spec spec;
