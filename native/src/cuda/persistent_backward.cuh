@@ -29,8 +29,7 @@ namespace gatefuse::cuda {
 //
 //   rank()        the block's number in its slice
 //   begin()       clears the tiles; all threads
-//   tile(i)       the tile [kSliceRows, tile_stride] that step i writes before its barrier and
-//   reads
+//   tile(i)       the tile [kSliceRows, tile_stride] of step i: written before its barrier, read
 //                 behind it
 //   await(i)      the parts [parts][units][kSliceRows] that step i reads, once they are whole; the
 //                 threads that read them, from step 1 on
@@ -159,7 +158,8 @@ class PartsOf<P, Exchange::kCluster> {
   }
   GF_DEVICE void sent() const {}
 
-  // A block that has ended must not be sent to.
+  // A block that has all its parts is not sent to any more; one that has waited in vain may be, and
+  // must not have ended.
   GF_DEVICE void end() const { everybody(); }
 
  private:

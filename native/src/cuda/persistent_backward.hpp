@@ -30,8 +30,9 @@ struct PersistentBackwardArguments {
   float* dc;            // the same for c; null without a cell state
   float* da;            // [steps, B, kept_stride] by the pre-activations, of the input's part
   float* da_recurrent;  // the same of the recurrent part; null where that is no other
-  unsigned long long* timed_out;  // receives a step that was waited for in vain
-  uint64_t patience;              // nanoseconds after which a wait is in vain
+  // Receives a step whose parts were waited for in vain, as they are counted on the way back.
+  unsigned long long* timed_out;
+  uint64_t patience;  // nanoseconds after which a wait is in vain
 };
 
 // A task's fragments, of 16 units each.
