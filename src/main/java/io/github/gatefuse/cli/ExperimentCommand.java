@@ -60,7 +60,10 @@ final class ExperimentCommand implements Command {
         Option.value(
             "--delay", "N", "steps from what is shown to its recall: copy (100), match (20)"),
         Option.value("--data", "PATH", "where the data lie: mnist, cifar10, text"),
-        Option.value("--out", "DIR", "a new or empty folder for the results (experiment-TASK)"),
+        Option.value(
+            "--out",
+            "DIR",
+            "a new or empty folder for the results, or that of a stopped experiment, which then\ngoes on (experiment-TASK)"),
         Option.value("--backend", "NAME", "reference, cpu, cuda or auto (auto)"),
         Option.value("--threads", "N", "use at most N threads (all that the process may use)"),
         Option.flag("--no-figures", "draw no figures"),
@@ -86,6 +89,8 @@ final class ExperimentCommand implements Command {
               !arguments.has("--no-figures"));
       experiment.run().forEach(trouble -> console.err().println("gatefuse: " + trouble));
       out.println("report: " + settings.out().resolve("report.md"));
+    } catch (IllegalArgumentException e) {
+      throw new CommandException(e.getMessage() + "; see --out", e);
     }
   }
 }

@@ -14,8 +14,6 @@ import io.github.gatefuse.tasks.ProgramTask;
 import io.github.gatefuse.tasks.Task;
 import io.github.gatefuse.tasks.TextTask;
 import io.github.gatefuse.tasks.Variant;
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.LongStream;
@@ -25,7 +23,7 @@ import java.util.stream.Stream;
  * What {@code experiment} was asked for, checked before anything is trained. Immutable.
  *
  * @param plan what is compared
- * @param out a new or empty folder
+ * @param out where the results go
  * @param command how the command was called
  */
 record ExperimentSettings(Plan plan, Path out, String command) {
@@ -47,7 +45,7 @@ record ExperimentSettings(Plan plan, Path out, String command) {
       throw new CommandException("--steps and --minutes: expected one of them, got both");
     }
     try {
-      Path out = freshFolder(arguments.value("--out").orElse("experiment-" + name));
+      Path out = Source.path(arguments.value("--out").orElse("experiment-" + name));
       return new ExperimentSettings(plan(name, arguments), out, command(arguments));
     } catch (IllegalArgumentException e) {
       throw new CommandException(e.getMessage(), e);
@@ -147,23 +145,6 @@ record ExperimentSettings(Plan plan, Path out, String command) {
     throw new CommandException(
         "--seeds: expected a number from 1 to 1000, or different seeds separated by commas, got "
             + text);
-  }
-
-  /** What an experiment found before is never overwritten. */
-  private static Path freshFolder(String name) {
-    Path folder = Source.path(name);
-    if (!Files.exists(folder)) {
-      return folder;
-    }
-    try (Stream<Path> files = Files.list(folder)) {
-      if (files.findAny().isEmpty()) {
-        return folder;
-      }
-    } catch (IOException e) {
-      throw new CommandException(name + ": expected a folder: " + e, e);
-    }
-    throw new CommandException(
-        name + ": expected a new or empty folder, since nothing is overwritten; see --out");
   }
 
   private static String command(Arguments arguments) {

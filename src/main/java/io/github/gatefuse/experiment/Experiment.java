@@ -16,7 +16,8 @@ import java.util.Optional;
 
 /**
  * Compares variants on a task: trains each from every seed and writes a folder with what came of
- * it. The folder is up to date after every run, so that one may stop at any time.
+ * it. The folder is up to date after every run, and one may stop at any time: an experiment of the
+ * same settings in the same folder goes on where the other stood, to the same bits.
  *
  * <p>For one thread.
  */
@@ -25,7 +26,7 @@ public final class Experiment {
   private static final int PROBED = 16;
 
   private final Plan plan;
-  private final Path folder;
+  private final Path root;
   private final String command;
   private final Map<String, ?> machine;
   private final Watcher watcher;
@@ -36,7 +37,8 @@ public final class Experiment {
    * Prepares an experiment.
    *
    * @param plan what is compared
-   * @param folder where its files go; created where it is not there
+   * @param folder where its files go: a new or empty one, or that of an unfinished experiment with
+   *     the same settings
    * @param command the exact command, for the report
    * @param machine facts by name, for the report
    * @param watcher is told how far it is
@@ -50,7 +52,7 @@ public final class Experiment {
       Watcher watcher,
       boolean figures) {
     this.plan = plan;
-    this.folder = folder;
+    this.root = folder;
     this.command = command;
     this.machine = machine;
     this.watcher = watcher;
@@ -61,19 +63,20 @@ public final class Experiment {
    * Runs it.
    *
    * @return what is missing for a whole report: figures that could not be drawn, and why
+   * @throws IllegalArgumentException in words, if the folder is of something else; nothing has been
+   *     changed then
    * @throws GatefuseException if no run at all could be trained, or the folder cannot be written
    */
   public List<String> run() {
-    createFolders();
+    Folder folder = Folder.open(root, plan.settings());
     Probe probe = new Probe(plan.task().sample(Math.min(PROBED, plan.sequences())), plan.network());
     // Seed by seed, so that all variants can be compared early.
     for (long seed : plan.seeds()) {
       for (Variant variant : plan.variants()) {
         Probe own = seed == plan.seeds().get(0) ? probe : null;
-        RunResult result = new Run(plan, variant, seed, own, results.size(), watcher).go();
+        RunResult result = new Run(plan, variant, seed, own, results.size(), folder, watcher).go();
         results.add(result);
         watcher.ended(line(result));
-        write(result);
         writeTables(List.of(), List.of());
       }
     }
@@ -81,7 +84,9 @@ public final class Experiment {
       throw new GatefuseException(
           Code.BACKEND_UNAVAILABLE, "no run could be trained: " + results.get(0).reason());
     }
-    return figures ? drawFigures() : List.of();
+    List<String> troubles = figures ? drawFigures() : List.of();
+    folder.finish();
+    return troubles;
   }
 
   private List<String> drawFigures() {
@@ -90,7 +95,7 @@ public final class Experiment {
     ChartLibrary.missing().ifPresent(troubles::add);
     if (troubles.isEmpty()) {
       for (Figure figure : new Figures(plan, results).all()) {
-        Optional<String> trouble = ChartLibrary.draw(figure, folder);
+        Optional<String> trouble = ChartLibrary.draw(figure, root);
         trouble.ifPresentOrElse(troubles::add, () -> drawn.add(figure));
       }
     }
@@ -117,22 +122,10 @@ public final class Experiment {
         result.seconds());
   }
 
-  private void createFolders() {
-    try {
-      Files.createDirectories(folder.resolve("runs"));
-    } catch (IOException e) {
-      throw new GatefuseException(Code.IO_FAILED, folder + ": cannot create: " + e, e);
-    }
-  }
-
-  private void write(RunResult result) {
-    write(folder.resolve("runs").resolve(result.fileName() + ".csv"), Report.curveCsv(result));
-  }
-
   private void writeTables(List<Figure> figures, List<String> troubles) {
     Report report = new Report(plan, results);
-    write(folder.resolve("results.csv"), report.resultsCsv());
-    write(folder.resolve("report.md"), report.markdown(command, machine, figures, troubles));
+    write(root.resolve("results.csv"), report.resultsCsv());
+    write(root.resolve("report.md"), report.markdown(command, machine, figures, troubles));
   }
 
   private static void write(Path file, String text) {

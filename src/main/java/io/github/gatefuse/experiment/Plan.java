@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.gatefuse.experiment;
 
+import static java.util.stream.Collectors.joining;
+
 import io.github.gatefuse.RnnOptions;
 import io.github.gatefuse.tasks.Task;
 import io.github.gatefuse.tasks.Variant;
+import java.time.Duration;
 import java.util.List;
 
 /**
@@ -38,6 +41,9 @@ public record Plan(
   /** Held-out sequences of an evaluation on the way; at the end all are used. */
   static final int QUICK_SEQUENCES = 500;
 
+  /** As good as without an end. */
+  private static final long LONGEST_DAYS = 3650;
+
   /**
    * The largest number of held-out batches of an evaluation on the way.
    *
@@ -45,6 +51,31 @@ public record Plan(
    */
   long quickBatches() {
     return Math.max(1, QUICK_SEQUENCES / sequences);
+  }
+
+  /** How long a run may take. */
+  Duration time() {
+    return Double.isInfinite(minutes)
+        ? Duration.ofDays(LONGEST_DAYS)
+        : Duration.ofNanos((long) (minutes * 60e9));
+  }
+
+  /**
+   * What decides the numbers that come of it, a line for each setting. Threads do not: they change
+   * no bit.
+   */
+  List<String> settings() {
+    return List.of(
+        "task: " + task.id(),
+        task.description().replaceAll("\\R", " "),
+        "variants: " + variants.stream().map(Variant::id).collect(joining(",")),
+        "seeds: " + seeds.stream().map(String::valueOf).collect(joining(",")),
+        "hidden units: " + hidden,
+        "sequences in a batch: " + sequences,
+        "steps: " + (steps == Long.MAX_VALUE ? "any" : steps),
+        "minutes: " + (Double.isInfinite(minutes) ? "any" : minutes),
+        "rate: " + rate,
+        "network: " + network.backend().id() + " " + network.precision().id());
   }
 
   /**

@@ -17,8 +17,6 @@ import java.util.stream.Collectors;
 final class Report {
   private static final String RESULTS_HEADER =
       "variant,seed,cell,parameters,status,steps,seconds,metric,loss,accuracy,steps_to_goal,reason\n";
-  private static final String CURVE_HEADER =
-      "step,seconds,training_loss,gradient_norm,held_out_loss,held_out_accuracy,metric\n";
 
   private final Plan plan;
   private final List<RunResult> results;
@@ -50,18 +48,6 @@ final class Report {
 
   private static String number(double value) {
     return Double.isNaN(value) ? "" : Double.toString(value);
-  }
-
-  /** A line for each evaluation of a run. */
-  static String curveCsv(RunResult result) {
-    StringBuilder out = new StringBuilder(CURVE_HEADER);
-    for (Point p : result.curve()) {
-      out.append(p.step()).append(String.format(Locale.ROOT, ",%.3f,", p.seconds()));
-      out.append(number(p.trainingLoss())).append(',').append(number(p.gradientNorm()));
-      out.append(',').append(p.loss()).append(',').append(p.accuracy());
-      out.append(',').append(p.metric()).append('\n');
-    }
-    return out.toString();
   }
 
   /**
@@ -253,7 +239,13 @@ final class Report {
         "length of a run",
         plan.steps() < Long.MAX_VALUE ? plan.steps() + " steps" : plan.minutes() + " minutes");
     all.put("optimiser", "Adam, rate " + plan.rate() + ", gradients clipped to norm 1");
-    all.put("path", results.stream().map(RunResult::path).distinct().collect(joining()));
+    all.put(
+        "path",
+        results.stream()
+            .map(RunResult::path)
+            .filter(path -> !path.isEmpty())
+            .distinct()
+            .collect(joining()));
     return rows(all);
   }
 

@@ -7,16 +7,16 @@ import io.github.gatefuse.Session;
 import io.github.gatefuse.SessionOptions;
 import io.github.gatefuse.Weights;
 import io.github.gatefuse.experiment.RunResult.Status;
+import io.github.gatefuse.tasks.Goal;
 import io.github.gatefuse.tasks.Practice;
 import io.github.gatefuse.tasks.Task;
 import io.github.gatefuse.tasks.Variant;
-import io.github.gatefuse.training.DivergedException;
 import io.github.gatefuse.training.Evaluation;
 import io.github.gatefuse.training.LearningRate;
-import io.github.gatefuse.training.StepReport;
 import io.github.gatefuse.training.Trainer;
+import io.github.gatefuse.training.TrainingLoop;
 import io.github.gatefuse.training.TrainingOptions;
-import java.util.ArrayList;
+import java.time.Duration;
 import java.util.List;
 import java.util.Locale;
 import java.util.OptionalLong;
@@ -30,27 +30,31 @@ final class Run {
   private final RnnSpec spec;
   private final Probe probe;
   private final int number;
+  private final Folder folder;
   private final Watcher watcher;
 
-  private final long begun = System.nanoTime();
-  private final List<Point> curve = new ArrayList<>();
-  private OptionalLong stepsToGoal = OptionalLong.empty();
   private Insight before;
   private Insight after;
   private Evaluation last;
   private String path = "";
   private long steps;
-  private double lossSum;
-  private double normSum;
-  private long sumCount;
+  private Duration elapsed = Duration.ZERO;
 
   /**
    * Prepares a run.
    *
    * @param probe to look into the network with; null for not
    * @param number of the run, 0 for the first
+   * @param folder where its metrics go, and its checkpoint, from which it goes on
    */
-  Run(Plan plan, Variant variant, long seed, Probe probe, int number, Watcher watcher) {
+  Run(
+      Plan plan,
+      Variant variant,
+      long seed,
+      Probe probe,
+      int number,
+      Folder folder,
+      Watcher watcher) {
     this.plan = plan;
     this.task = plan.task();
     this.variant = variant;
@@ -58,22 +62,22 @@ final class Run {
     this.spec = variant.network(task, plan.hidden());
     this.probe = probe;
     this.number = number;
+    this.folder = folder;
     this.watcher = watcher;
   }
 
   /** Trains; what goes wrong is part of the result, so that the other runs go on. */
   RunResult go() {
     try {
-      train();
-      return result(Status.COMPLETE, "");
-    } catch (DivergedException e) {
-      return result(Status.DIVERGED, e.getMessage());
+      String why = train();
+      return result(why.isEmpty() ? Status.COMPLETE : Status.DIVERGED, why);
     } catch (GatefuseException | IllegalArgumentException e) {
       return result(Status.FAILED, e.getMessage());
     }
   }
 
-  private void train() {
+  /** Gives where it diverged; "" for not. */
+  private String train() {
     Weights initial = variant.init(task.steps()).weights(spec, seed);
     TrainingOptions options =
         TrainingOptions.of(task.steps(), plan.sequences(), task.objective())
@@ -82,26 +86,34 @@ final class Run {
             .withThreads(plan.threads());
     Practice practice = task.practice(seed, plan.sequences());
     before = look(initial);
-    try (Trainer trainer = Trainer.create(spec, initial, options)) {
+    TrainingLoop.Result result =
+        TrainingLoop.of(spec, initial, options, practice)
+            .untilStep(plan.steps())
+            .atMost(plan.time())
+            .evaluatingEvenly(
+                trainer -> practice.evaluate(trainer, plan.quickBatches()), Plan.EVALUATIONS)
+            .withMetrics(folder.metrics(name()))
+            .withCheckpoint(folder.checkpoint(name()))
+            .withListener(this::tell)
+            .run();
+    steps = result.steps();
+    elapsed = result.elapsed();
+    // A finished run that an experiment finds when it goes on is judged again, to the same bits.
+    try (Trainer trainer = Trainer.create(spec, result.last(), options)) {
       path = path(trainer);
-      evaluate(trainer, practice);
-      int evaluations = 0;
-      while (share() < 1) {
-        StepReport report = practice.step(trainer, steps);
-        steps++;
-        lossSum += report.loss();
-        normSum += report.gradientNorm();
-        sumCount++;
-        double share = share();
-        watcher.progress(number, Math.min(1, share), text());
-        if (share * Plan.EVALUATIONS >= evaluations + 1) {
-          evaluations = (int) (share * Plan.EVALUATIONS);
-          evaluate(trainer, practice);
-        }
+      if (result.end() != TrainingLoop.End.DIVERGED) {
+        long begun = System.nanoTime();
+        last = practice.evaluate(trainer, Long.MAX_VALUE);
+        elapsed = elapsed.plusNanos(System.nanoTime() - begun);
+        after = look(result.last());
       }
-      last = practice.evaluate(trainer, Long.MAX_VALUE);
-      after = look(trainer.weights());
     }
+    return result.why();
+  }
+
+  /** The name of its files. */
+  private String name() {
+    return variant.name().toLowerCase(Locale.ROOT).replace('_', '-') + "-" + seed;
   }
 
   private String path(Trainer trainer) {
@@ -115,61 +127,39 @@ final class Run {
     return probe == null ? null : probe.look(spec, weights);
   }
 
-  /** How much is done, by steps or by time, whichever is more. */
-  private double share() {
-    return Math.max((double) steps / plan.steps(), seconds() / 60 / plan.minutes());
+  private void tell(TrainingLoop.Progress progress) {
+    steps = progress.last().step() + 1;
+    watcher.progress(number, progress.share(), text(progress));
   }
 
-  private double seconds() {
-    return (System.nanoTime() - begun) / 1e9;
-  }
-
-  private void evaluate(Trainer trainer, Practice practice) {
-    Evaluation evaluation = practice.evaluate(trainer, plan.quickBatches());
-    double metric = task.goal().metric().of(evaluation);
-    curve.add(
-        new Point(
-            steps,
-            seconds(),
-            lossSum / sumCount,
-            normSum / sumCount,
-            evaluation.loss(),
-            evaluation.accuracy(),
-            metric));
-    lossSum = 0;
-    normSum = 0;
-    sumCount = 0;
-    if (stepsToGoal.isEmpty() && task.goal().isSolved(metric)) {
-      stepsToGoal = OptionalLong.of(steps);
+  private String text(TrainingLoop.Progress progress) {
+    String start = "%s seed %d, step %d".formatted(variant.id(), seed, steps);
+    if (progress.evaluation() == null) {
+      return start; // It goes on from a checkpoint, and has not been judged since.
     }
-  }
-
-  private String text() {
-    Point point = curve.get(curve.size() - 1);
-    return String.format(
-        Locale.ROOT,
-        "%s seed %d, step %d, %s %.4g",
-        variant.id(),
-        seed,
-        steps,
-        task.goal().metric().label(),
-        point.metric());
+    double metric = task.goal().metric().of(progress.evaluation());
+    return start + String.format(Locale.ROOT, ", %s %.4g", task.goal().metric().label(), metric);
   }
 
   private RunResult result(Status status, String reason) {
-    long parameters = spec.parameters().stream().mapToLong(RnnSpec.Parameter::count).sum();
-    double metric = last == null ? Double.NaN : task.goal().metric().of(last);
+    Goal goal = task.goal();
+    List<Point> curve = Point.read(folder.metrics(name()), goal.metric());
+    OptionalLong stepsToGoal =
+        curve.stream()
+            .filter(point -> goal.isSolved(point.metric()))
+            .mapToLong(Point::step)
+            .findFirst();
     return new RunResult(
         variant,
         seed,
-        parameters,
+        spec.parameters().stream().mapToLong(RnnSpec.Parameter::count).sum(),
         status,
         reason,
         steps,
-        seconds(),
-        List.copyOf(curve),
+        elapsed.toNanos() / 1e9,
+        curve,
         last,
-        metric,
+        last == null ? Double.NaN : goal.metric().of(last),
         stepsToGoal,
         path,
         before,

@@ -4,7 +4,6 @@ package io.github.gatefuse.experiment;
 import io.github.gatefuse.tasks.Variant;
 import io.github.gatefuse.training.Evaluation;
 import java.util.List;
-import java.util.Locale;
 import java.util.OptionalLong;
 
 /**
@@ -49,10 +48,5 @@ record RunResult(
     DIVERGED,
     /** Something else went wrong. */
     FAILED
-  }
-
-  /** The name of its files. */
-  String fileName() {
-    return variant.name().toLowerCase(Locale.ROOT).replace('_', '-') + "-" + seed;
   }
 }

@@ -2,7 +2,7 @@
 package io.github.gatefuse.tasks;
 
 import io.github.gatefuse.training.Evaluation;
-import io.github.gatefuse.training.StepReport;
+import io.github.gatefuse.training.Lesson;
 import io.github.gatefuse.training.Trainer;
 
 /**
@@ -11,16 +11,7 @@ import io.github.gatefuse.training.Trainer;
  *
  * <p>For one thread at a time.
  */
-public interface Practice {
-  /**
-   * Takes one step.
-   *
-   * @param trainer of the task's network
-   * @param index the number of the step, 0 for the first
-   * @return what the step found
-   */
-  StepReport step(Trainer trainer, long index);
-
+public interface Practice extends Lesson {
   /**
    * Judges a network by data that it does not learn from.
    *

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.gatefuse.training;
 
+import static java.nio.file.StandardCopyOption.ATOMIC_MOVE;
+import static java.nio.file.StandardOpenOption.APPEND;
+import static java.util.stream.Collectors.joining;
+
 import io.github.gatefuse.GatefuseException;
 import io.github.gatefuse.GatefuseException.Code;
 import java.io.IOException;
@@ -36,10 +40,16 @@ final class Metrics implements AutoCloseable {
     }
     try {
       List<String> kept = steps == 0 || !Files.exists(path) ? List.of() : linesUpTo(path, steps);
-      Metrics metrics = new Metrics(path, Files.newBufferedWriter(path));
-      metrics.line(HEADER);
-      kept.forEach(line -> metrics.line(line + "\n"));
-      return metrics;
+      if (kept.isEmpty()) {
+        Metrics metrics = new Metrics(path, Files.newBufferedWriter(path));
+        metrics.line(HEADER);
+        return metrics;
+      }
+      // As a whole or not at all: who is killed here must not lose lines that were kept.
+      Path whole = path.resolveSibling(path.getFileName() + ".new");
+      Files.writeString(whole, HEADER + kept.stream().map(line -> line + "\n").collect(joining()));
+      Files.move(whole, path, ATOMIC_MOVE);
+      return new Metrics(path, Files.newBufferedWriter(path, APPEND));
     } catch (IOException e) {
       throw failed(path, e);
     }
@@ -54,18 +64,29 @@ final class Metrics implements AutoCloseable {
   }
 
   /** Writes a line, at once. */
-  void write(long step, Duration elapsed, double loss, StepReport last, Evaluation evaluation) {
+  void write(
+      long step,
+      Duration elapsed,
+      double loss,
+      double gradientNorm,
+      double learningRate,
+      Evaluation evaluation) {
     line(
         String.format(
             Locale.ROOT,
             "%d,%.3f,%s,%s,%s,%s,%s\n",
             step,
             elapsed.toNanos() / 1e9,
-            loss,
-            last.gradientNorm(),
-            last.learningRate(),
+            number(loss),
+            number(gradientNorm),
+            number(learningRate),
             evaluation.loss(),
             evaluation.accuracy()));
+  }
+
+  /** Before the first step there is nothing to tell of steps. */
+  private static String number(double value) {
+    return Double.isNaN(value) ? "" : Double.toString(value);
   }
 
   private void line(String text) {

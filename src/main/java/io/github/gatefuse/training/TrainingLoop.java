@@ -12,6 +12,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.TreeMap;
 import java.util.function.Consumer;
+import java.util.function.Function;
 
 /**
  * Trains until enough is done: so many steps, so much time, or no more progress on held-out data.
@@ -67,6 +68,7 @@ public final class TrainingLoop {
    * @param why a sentence, where it diverged; else ""
    * @param steps taken in all
    * @param elapsed in all
+   * @param last the parameters after the last step
    * @param best the parameters of the best evaluation; without evaluations the last ones
    * @param bestEvaluation the best evaluation; null without any
    * @param bestStep after how many steps it was made
@@ -76,6 +78,7 @@ public final class TrainingLoop {
       String why,
       long steps,
       Duration elapsed,
+      Weights last,
       Weights best,
       Evaluation bestEvaluation,
       long bestStep) {}
@@ -83,34 +86,33 @@ public final class TrainingLoop {
   private final RnnSpec spec;
   private final Weights initial;
   private final TrainingOptions options;
-  private final BatchSource batches;
+  private final Lesson lesson;
 
   // Set by the methods that give a changed copy, and never again.
   private long steps = 1000;
   private Duration time = Duration.ofDays(3650);
-  private BatchSource heldOut;
-  private long heldOutBatches;
+  private Function<Trainer, Evaluation> judge;
   private long every = Long.MAX_VALUE;
+  private int evenly;
   private int patience = Integer.MAX_VALUE;
   private Path checkpoint;
   private Path metrics;
   private Consumer<Progress> listener = progress -> {};
 
-  private TrainingLoop(
-      RnnSpec spec, Weights initial, TrainingOptions options, BatchSource batches) {
+  private TrainingLoop(RnnSpec spec, Weights initial, TrainingOptions options, Lesson lesson) {
     this.spec = Objects.requireNonNull(spec, "spec");
     this.initial = Objects.requireNonNull(initial, "initial");
     this.options = Objects.requireNonNull(options, "options");
-    this.batches = Objects.requireNonNull(batches, "batches");
+    this.lesson = lesson;
   }
 
   private TrainingLoop copy() {
-    TrainingLoop copy = new TrainingLoop(spec, initial, options, batches);
+    TrainingLoop copy = new TrainingLoop(spec, initial, options, lesson);
     copy.steps = steps;
     copy.time = time;
-    copy.heldOut = heldOut;
-    copy.heldOutBatches = heldOutBatches;
+    copy.judge = judge;
     copy.every = every;
+    copy.evenly = evenly;
     copy.patience = patience;
     copy.checkpoint = checkpoint;
     copy.metrics = metrics;
@@ -129,7 +131,22 @@ public final class TrainingLoop {
    */
   public static TrainingLoop of(
       RnnSpec spec, Weights initial, TrainingOptions options, BatchSource batches) {
-    return new TrainingLoop(spec, initial, options, batches);
+    Objects.requireNonNull(batches, "batches");
+    return of(spec, initial, options, (trainer, index) -> trainer.step(batches.batch(index)));
+  }
+
+  /**
+   * A loop that takes 1000 steps of its own kind.
+   *
+   * @param spec the network
+   * @param initial its parameters to begin with
+   * @param options how it is trained
+   * @param lesson what it does at each step
+   * @return a new loop
+   */
+  public static TrainingLoop of(
+      RnnSpec spec, Weights initial, TrainingOptions options, Lesson lesson) {
+    return new TrainingLoop(spec, initial, options, Objects.requireNonNull(lesson, "lesson"));
   }
 
   /**
@@ -172,10 +189,30 @@ public final class TrainingLoop {
               + " and "
               + interval);
     }
+    Objects.requireNonNull(source, "source");
     TrainingLoop copy = copy();
-    copy.heldOut = source;
-    copy.heldOutBatches = count;
+    copy.judge = trainer -> trainer.evaluate(source::batch, count);
     copy.every = interval;
+    copy.evenly = 0;
+    return copy;
+  }
+
+  /**
+   * The same with an evaluation before the first step, and a number of them evenly over the steps
+   * or the time, the last one at the end.
+   *
+   * @param value judges the network, without learning
+   * @param count how many evaluations, the one before the first step apart
+   * @return a new loop
+   */
+  public TrainingLoop evaluatingEvenly(Function<Trainer, Evaluation> value, int count) {
+    if (count < 1) {
+      throw new IllegalArgumentException("evaluation: expected at least one, got " + count);
+    }
+    TrainingLoop copy = copy();
+    copy.judge = Objects.requireNonNull(value, "value");
+    copy.every = Long.MAX_VALUE;
+    copy.evenly = count;
     return copy;
   }
 
@@ -206,7 +243,8 @@ public final class TrainingLoop {
   }
 
   /**
-   * The same with metrics: a line for every evaluation.
+   * The same with metrics: a line for every evaluation, with the means of loss and gradient norm
+   * over the steps since the one before.
    *
    * @param file a CSV file; a run that goes on from a checkpoint adds to it
    * @return a new loop
@@ -262,8 +300,10 @@ public final class TrainingLoop {
     private Evaluation newest;
     private long bestStep;
     private int stale;
+    private long dueBefore;
     private double lossSum;
-    private long lossCount;
+    private double normSum;
+    private long sumCount;
 
     Run(Trainer trainer, Metrics file) {
       this.trainer = trainer;
@@ -272,22 +312,30 @@ public final class TrainingLoop {
 
     Result go() {
       try {
+        if (evenly > 0 && trainer.steps() == 0) {
+          evaluate(Double.NaN);
+        }
+        dueBefore = due();
         while (true) {
           End end = end();
           if (end != null) {
             return finish(end, "");
           }
-          StepReport report = trainer.step(batches.batch(trainer.steps()));
+          StepReport report = lesson.step(trainer, trainer.steps());
           lossSum += report.loss();
-          lossCount++;
-          boolean evaluate = heldOut != null && trainer.steps() % every == 0;
+          normSum += report.gradientNorm();
+          sumCount++;
+          long due = due();
+          boolean evaluate = judge != null && due > dueBefore;
           if (evaluate) {
-            evaluate(report);
+            evaluate(report.learningRate());
           }
           listener.accept(progress(report, evaluate));
           if (evaluate) {
+            dueBefore = due;
             lossSum = 0;
-            lossCount = 0;
+            normSum = 0;
+            sumCount = 0;
             save();
           }
         }
@@ -306,12 +354,23 @@ public final class TrainingLoop {
       return stale >= patience ? End.PATIENCE : null;
     }
 
+    /** How many evaluations are due, those that were made counted. */
+    private long due() {
+      return evenly > 0 ? (long) (share() * evenly) : trainer.steps() / every;
+    }
+
+    private double share() {
+      double bySteps = steps == 0 ? 1 : (double) trainer.steps() / steps;
+      double byTime = (double) elapsed().toNanos() / time.toNanos();
+      return Math.min(1, Math.max(bySteps, byTime));
+    }
+
     private Duration elapsed() {
       return Duration.ofNanos(nanosBefore + System.nanoTime() - begun);
     }
 
-    private void evaluate(StepReport report) {
-      newest = trainer.evaluate(heldOut::batch, heldOutBatches);
+    private void evaluate(double rate) {
+      newest = judge.apply(trainer);
       if (bestEvaluation == null || newest.loss() < bestEvaluation.loss()) {
         bestEvaluation = newest;
         bestStep = trainer.steps();
@@ -321,27 +380,29 @@ public final class TrainingLoop {
       } else {
         stale++;
       }
-      file.write(trainer.steps(), elapsed(), lossSum / lossCount, report, newest);
+      double loss = lossSum / sumCount;
+      double norm = normSum / sumCount;
+      file.write(trainer.steps(), elapsed(), loss, norm, rate, newest);
     }
 
     private Progress progress(StepReport report, boolean evaluated) {
-      double bySteps = steps == 0 ? 1 : (double) trainer.steps() / steps;
-      double byTime = (double) elapsed().toNanos() / time.toNanos();
-      return new Progress(
-          report,
-          lossSum / lossCount,
-          newest,
-          evaluated,
-          elapsed(),
-          Math.min(1, Math.max(bySteps, byTime)));
+      return new Progress(report, lossSum / sumCount, newest, evaluated, elapsed(), share());
     }
 
     private Result finish(End end, String why) {
       if (end != End.DIVERGED) {
         save();
       }
-      Weights weights = best == null ? trainer.weights() : best;
-      return new Result(end, why, trainer.steps(), elapsed(), weights, bestEvaluation, bestStep);
+      Weights last = trainer.weights();
+      return new Result(
+          end,
+          why,
+          trainer.steps(),
+          elapsed(),
+          last,
+          best == null ? last : best,
+          bestEvaluation,
+          bestStep);
     }
 
     private Path bestFile() {

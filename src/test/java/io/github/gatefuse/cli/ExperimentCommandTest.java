@@ -100,6 +100,19 @@ class ExperimentCommandTest {
     assertEquals("mine", report());
   }
 
+  @Test
+  void anUnfinishedExperimentOfOtherSettingsIsLeftAlone() throws IOException {
+    Path unfinished = Files.createDirectories(out().resolve("unfinished"));
+    Files.writeString(unfinished.resolve("settings"), "task: copy\nelse\n");
+    Outcome outcome = run("copy", "--delay", "2");
+    assertEquals(2, outcome.code());
+    assertTrue(
+        outcome.err().contains("holds an unfinished experiment of other settings: expected else"),
+        outcome.err());
+    assertTrue(outcome.err().endsWith("; see --out\n"), outcome.err());
+    assertTrue(Files.notExists(out().resolve("runs")));
+  }
+
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',

@@ -81,6 +81,7 @@ class ExperimentTest {
 
   @TempDir Path folder;
   private final List<String> ended = new ArrayList<>();
+  private int stepsToLive = Integer.MAX_VALUE;
 
   private List<String> run(Task task, boolean figures, Variant... variants) {
     Plan plan =
@@ -100,6 +101,9 @@ class ExperimentTest {
           @Override
           public void progress(int run, double share, String text) {
             assertTrue(share > 0 && share <= 1);
+            if (--stepsToLive == 0) {
+              throw new Killed();
+            }
           }
 
           @Override
@@ -159,10 +163,86 @@ class ExperimentTest {
 
   @Test
   void theSameSeedGivesTheSameNumbers() throws IOException {
+    Path other = folder.resolve("other");
+    folder = folder.resolve("one");
     run(new CopyTask(2), false, Variant.UR);
     String first = withoutTimes(read("runs/ur-1.csv"));
+    folder = other;
     run(new CopyTask(2), false, Variant.UR);
     assertEquals(first, withoutTimes(read("runs/ur-1.csv")));
+  }
+
+  /** Stops like a process that is killed: nothing catches it. */
+  private static final class Killed extends Error {
+    private static final long serialVersionUID = 1;
+  }
+
+  /** Every step is one at which it may end: in the first run, the last, and in between. */
+  @Test
+  void goesOnToTheSameBitsWhereverItWasKilled() throws IOException {
+    Path all = folder;
+    folder = all.resolve("straight");
+    run(new CopyTask(2), true, Variant.UR, Variant.GRU);
+    assertTrue(Files.notExists(folder.resolve("unfinished")));
+    Path straight = folder;
+    folder = all.resolve("broken");
+    int kills = 0;
+    for (boolean complete = false; !complete; ) {
+      stepsToLive = 3;
+      try {
+        run(new CopyTask(2), true, Variant.UR, Variant.GRU);
+        complete = true;
+      } catch (Killed e) {
+        kills++;
+        assertTrue(Files.exists(folder.resolve("unfinished/settings")));
+      }
+    }
+    // Four runs of five steps; each life takes three, of which the last one is lost.
+    assertEquals(9, kills);
+    assertTrue(Files.notExists(folder.resolve("unfinished")));
+    for (String run : List.of("ur-1", "gru-1", "ur-2", "gru-2")) {
+      String name = "runs/" + run + ".csv";
+      assertEquals(
+          withoutTimes(Files.readString(straight.resolve(name))), withoutTimes(read(name)));
+    }
+    assertEquals(
+        withoutSeconds(Files.readString(straight.resolve("results.csv"))),
+        withoutSeconds(read("results.csv")));
+    for (String figure : List.of("gates-after.svg", "gradients-after.svg", "curves.svg")) {
+      assertEquals(Files.readString(straight.resolve(figure)), read(figure), figure);
+    }
+  }
+
+  /** A finished run is not repeated: of each nothing is left to do but to judge it. */
+  @Test
+  void finishedRunsTakeNoSteps() throws IOException {
+    stepsToLive = 8; // The third step of the second run is lost: three of its five are left.
+    assertThrows(Killed.class, () -> run(new CopyTask(2), false, Variant.UR, Variant.GRU));
+    stepsToLive = 3 + 2 * 5 + 1; // Those, and those of two more runs: one more would kill.
+    run(new CopyTask(2), false, Variant.UR, Variant.GRU);
+    assertEquals(1, stepsToLive);
+  }
+
+  @Test
+  void aFolderOfSomethingElseIsRefused() throws IOException {
+    stepsToLive = 3;
+    assertThrows(Killed.class, () -> run(new CopyTask(2), false, Variant.UR));
+    stepsToLive = Integer.MAX_VALUE;
+    IllegalArgumentException e =
+        assertThrows(
+            IllegalArgumentException.class, () -> run(new CopyTask(2), false, Variant.GRU));
+    assertTrue(
+        e.getMessage().endsWith("other settings: expected variants: UR, got variants: GRU"),
+        e.getMessage());
+    e = assertThrows(IllegalArgumentException.class, () -> run(new CopyTask(3), false, Variant.UR));
+    assertTrue(e.getMessage().contains("a delay of 2 steps"), e.getMessage());
+    run(new CopyTask(2), false, Variant.UR);
+    e = assertThrows(IllegalArgumentException.class, () -> run(new CopyTask(2), false, Variant.UR));
+    assertTrue(e.getMessage().contains("expected a new or empty folder"), e.getMessage());
+  }
+
+  private static String withoutSeconds(String csv) {
+    return csv.replaceAll("(?m)^((?:[^,]*,){6})[^,]*,", "$1");
   }
 
   private static String withoutTimes(String csv) {

@@ -157,6 +157,35 @@ class TrainingLoopTest {
     assertEquals(expected.bestEvaluation(), again.bestEvaluation());
   }
 
+  /** An evaluation before the first step and so many more, the last one at the end. */
+  @Test
+  void evaluatesEvenly(@TempDir Path folder) throws IOException {
+    Path csv = folder.resolve("metrics.csv");
+    List<Long> lessons = new ArrayList<>();
+    Lesson lesson =
+        (trainer, index) -> {
+          lessons.add(index);
+          return trainer.step(batch(index));
+        };
+    TrainingLoop.Result result =
+        TrainingLoop.of(SPEC, INITIAL, OPTIONS, lesson)
+            .untilStep(10)
+            .evaluatingEvenly(trainer -> trainer.evaluate(TrainingLoopTest::heldOut, 2), 4)
+            .withMetrics(csv)
+            .run();
+    assertEquals(List.of(0L, 1L, 2L, 3L, 4L, 5L, 6L, 7L, 8L, 9L), lessons);
+    List<String> lines = Files.readAllLines(csv);
+    assertEquals(
+        List.of("step", "0", "3", "5", "8", "10"),
+        lines.stream().map(line -> line.substring(0, line.indexOf(','))).toList());
+    // Before the first step there is no loss, norm or rate of steps.
+    assertTrue(lines.get(1).matches("0,[0-9.]+,,,,[0-9.]+,[0-9.]+"), lines.get(1));
+    try (Trainer trainer = Trainer.create(SPEC, result.last(), OPTIONS)) {
+      Evaluation last = trainer.evaluate(TrainingLoopTest::heldOut, 2);
+      assertTrue(lines.get(5).endsWith("," + last.loss() + "," + last.accuracy()), lines.get(5));
+    }
+  }
+
   private static TrainingLoop.Result run(Path checkpoint, int steps) {
     return loop()
         .untilStep(steps)
