@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// gf_forward and gf_backward on the CUDA backend allocate nothing and free nothing: neither on the device, nor in
-// the backend's own code on the host. What the emulated runtime allocates is not looked at.
+// gf_forward and gf_backward on the CUDA backend allocate nothing and free nothing: neither on the
+// device, nor in the backend's own code on the host. What the emulated runtime allocates is not
+// looked at.
 #include "counted_allocator.hpp"
 #include "cuda_support.hpp"
 

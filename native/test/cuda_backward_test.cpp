@@ -83,8 +83,8 @@ void check_case(const Case& one, int precision, int tier) {
   const Result outputs = forward(plain, call);
   Gradients stored;
   for (const int mode : {GF_BACKWARD_STORE, GF_BACKWARD_RECOMPUTE}) {
-    const std::string what =
-        std::string(tier_name(tier)) + " " + precision_name(precision) + " " + name_of(one, mode, 1);
+    const std::string what = std::string(tier_name(tier)) + " " + precision_name(precision) + " " +
+                             name_of(one, mode, 1);
     const auto expect = [&](bool holds, const std::string& of) {
       report(holds, __FILE__, __LINE__, what + ": " + of);
     };

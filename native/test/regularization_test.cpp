@@ -62,7 +62,7 @@ void check_thresholds() {
   CHECK_EQ(mask_threshold(1 - 0x1p-53), 0xffffffffu);
 }
 
-struct Case {
+struct MaskedCase {
   gf_spec spec;
   int steps, batch;
   bool ragged;
@@ -71,7 +71,7 @@ struct Case {
   int training;
 };
 
-gf_session_options options_of(const Case& one, int backward, int threads = 1) {
+gf_session_options options_of(const MaskedCase& one, int backward, int threads = 1) {
   gf_session_options options =
       session_options(one.steps, one.batch, threads, GF_TIER_AUTO, backward);
   options.seed = 0x123456789abcdefu;
@@ -82,7 +82,7 @@ gf_session_options options_of(const Case& one, int backward, int threads = 1) {
   return options;
 }
 
-Call call_of(const Case& one) {
+Call call_of(const MaskedCase& one) {
   Call call = random_call(one.spec, one.steps, one.batch, one.ragged, true, 5);
   call.layout = one.layout;
   call.training = one.training;
@@ -90,7 +90,7 @@ Call call_of(const Case& one) {
   return call;
 }
 
-std::string name_of(const Case& one, int32_t set) {
+std::string name_of(const MaskedCase& one, int32_t set) {
   char text[200];
   std::snprintf(text, sizeof text, "%s %s H=%d L=%d D=%d T=%d B=%d p=%g z=%g,%g r=%g training=%d",
                 set_name(set), kCellNames[one.spec.cell], one.spec.hidden_size, one.spec.layers,
@@ -106,7 +106,7 @@ void check_result(const Result& actual, const Truth& expected, const std::string
   if (!(error < 1e-5)) report(false, __FILE__, __LINE__, what + ": " + std::to_string(error));
 }
 
-void check_slopes(const Case& one, int32_t set, int samples) {
+void check_slopes(const MaskedCase& one, int32_t set, int samples) {
   Network network(one.spec, 3, set);
   Call call = call_of(one);
   const Cotangents given = random_cotangents(one.spec, call, 7);
@@ -121,7 +121,7 @@ void check_slopes(const Case& one, int32_t set, int samples) {
 }
 
 // The bits do not depend on what is kept, on threads, nor on a session's past.
-void check_bits(const Case& one, int32_t set) {
+void check_bits(const MaskedCase& one, int32_t set) {
   const Network network(one.spec, 3, set);
   const Call call = call_of(one);
   const Cotangents given = random_cotangents(one.spec, call, 7);
@@ -132,7 +132,7 @@ void check_bits(const Case& one, int32_t set) {
   CHECK(same_bits(result, plain.forward(call)));
   for (const int mode : {GF_BACKWARD_STORE, GF_BACKWARD_RECOMPUTE}) {
     for (const int threads : {1, 3}) {
-      Case larger = one;
+      MaskedCase larger = one;
       larger.steps += 2;
       larger.batch += 3;
       Trainer other(network, options_of(larger, mode, threads));
@@ -148,7 +148,7 @@ void check_bits(const Case& one, int32_t set) {
 }
 
 // A row's masks are its own, whatever place the lengths of the others give it.
-void check_sorting(const Case& one) {
+void check_sorting(const MaskedCase& one) {
   const Network network(one.spec, 3);
   Trainer trainer(network, options_of(one, GF_BACKWARD_NONE));
   Call call = call_of(one);
@@ -169,8 +169,8 @@ void check_sorting(const Case& one) {
 }
 
 // Rates of 0, and a call that is not in training where zoneout is 0, are as if there were none.
-void check_nothing(const Case& given) {
-  Case one = given;
+void check_nothing(const MaskedCase& given) {
+  MaskedCase one = given;
   one.zoneout_h = one.zoneout_c = 0;
   one.training = 0;
   const Network network(one.spec, 3);
@@ -190,7 +190,7 @@ void check_nothing(const Case& given) {
 }
 
 // Another draw and another seed are another mask, the same ones the same.
-void check_draws(const Case& one) {
+void check_draws(const MaskedCase& one) {
   const Network network(one.spec, 3);
   gf_session_options options = options_of(one, GF_BACKWARD_NONE);
   Trainer trainer(network, options);
@@ -221,7 +221,7 @@ void check_frequencies() {
       gf_model_update(network.model, parameters.data(), static_cast<int64_t>(parameters.size())),
       GF_OK);
   for (const double rate : {0.02, 0.3, 0.9}) {
-    Case one = {spec, kSteps, kBatch, false, GF_TIME_MAJOR, 0, 0, 0, rate, 1};
+    MaskedCase one = {spec, kSteps, kBatch, false, GF_TIME_MAJOR, 0, 0, 0, rate, 1};
     Trainer dropped(network, options_of(one, GF_BACKWARD_NONE));
     Call call = call_of(one);
     call.h0.clear();
@@ -268,7 +268,7 @@ void check_path() {
 void check_errors() {
   const Network lstm(make_spec(GF_LSTM, 4, 8), 1);
   const Network gru(make_spec(GF_GRU, 4, 8), 1);
-  const auto refused = [](const Network& network, double gf_session_options::* field, double rate,
+  const auto refused = [](const Network& network, double gf_session_options::*field, double rate,
                           const char* sentence) {
     gf_session_options options = session_options(3, 2);
     options.*field = rate;
@@ -297,8 +297,8 @@ void check_errors() {
                "training: expected 0 .. 1, got 2");
 }
 
-std::vector<Case> cases_of(int cell) {
-  std::vector<Case> cases = {
+std::vector<MaskedCase> masked_cases_of(int cell) {
+  std::vector<MaskedCase> cases = {
       {make_spec(cell, 3, 4), 5, 2, false, GF_TIME_MAJOR, 0, 0, 0, 0.4, 1},
       {make_spec(cell, 1, 1, 2), 3, 1, false, GF_TIME_MAJOR, 0.5, 0, 0, 0, 1},
       {make_spec(cell, 7, 21), 6, 5, true, GF_BATCH_MAJOR, 0, 0.3, 0.4, 0, 1},
@@ -333,9 +333,9 @@ int main() {
   check_independence();
   check_thresholds();
   for (int cell = 0; cell < kCells; ++cell) {
-    const std::vector<Case> cases = cases_of(cell);
+    const std::vector<MaskedCase> cases = masked_cases_of(cell);
     for (const int32_t set : instruction_sets()) {
-      for (const Case& one : cases) {
+      for (const MaskedCase& one : cases) {
         check_slopes(one, set, kSanitized ? 1 : 4);
         check_bits(one, set);
       }

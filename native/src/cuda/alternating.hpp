@@ -18,7 +18,7 @@ struct StepArguments {
   int32_t chunk;
   float* x;  // [rows, x_stride] projections of the input; a scan adds the products to its slots
   int64_t x_stride;
-  int32_t keep;  // whether the sums of both parts take the place of the projections
+  int32_t keep;      // whether the sums of both parts take the place of the projections
   float* recurrent;  // [rows, recurrent_stride] products with h; a scan uses its slots up
   int64_t recurrent_stride;
   const float* candidate;  // [rows, H] products with reset * h; null unless the cell resets before

@@ -53,9 +53,9 @@ struct BackwardStepArguments {
   const float* gates;      // [rows, scans, 2, H]
   const float* dy;         // by the layer's output, by place; null: zeros
   int64_t dy_stride;       // D * H
-  float* dh;   // [rows, H] by h after the step; then by h before it, but for what goes through R
-  float* dc;   // [rows, H] by c, the same way
-  float* da;   // [rows, kept_stride] by the input's parts
+  float* dh;  // [rows, H] by h after the step; then by h before it, but for what goes through R
+  float* dc;  // [rows, H] by c, the same way
+  float* da;  // [rows, kept_stride] by the input's parts
   float* da_recurrent;       // [rows, recurrent_stride]; null: they are the same
   int64_t recurrent_stride;  // rows of LayerWeights::recurrent
   float* da_candidate;       // [rows, H], with reset before

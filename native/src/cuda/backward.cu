@@ -26,8 +26,7 @@ Backward::Backward(const Model& model, const Tape& tape, const Batch& batch, Dev
       tier_(choose_backward_tier(spec_, model.precision(), model.device(), options.tier,
                                  options.max_batch)),
       waits_(waits),
-      chunk_rows_(
-          std::max<int64_t>(options.max_batch, std::min(kMostChunkRows, projected_rows))),
+      chunk_rows_(std::max<int64_t>(options.max_batch, std::min(kMostChunkRows, projected_rows))),
       rows_(spec_.rows()),
       width_(spec_.directions * spec_.hidden) {
   const CellInfo& cell = *spec_.cell;
@@ -69,8 +68,7 @@ Backward::Backward(const Model& model, const Tape& tape, const Batch& batch, Dev
   }
 }
 
-void Backward::make_recompute_buffers(DeviceArena& arena, cudaStream_t stream,
-                                      float* projections) {
+void Backward::make_recompute_buffers(DeviceArena& arena, cudaStream_t stream, float* projections) {
   const CellInfo& cell = *spec_.cell;
   const auto take = [&](int64_t row) {
     return arena.take<float>(stream, "session pre-activations", chunk_rows_, row);
@@ -229,8 +227,8 @@ void Backward::head_gradients() {
 void Backward::store_head() {
   const int32_t weight = spec_.tensor_count() - 2;
   const Placement all = {static_cast<int32_t>(spec_.outputs), 0, 1};
-  unpack(head_.values, width_,
-         {all, static_cast<int32_t>(width_), tensor(weight), g_.accumulate}, stream_);
+  unpack(head_.values, width_, {all, static_cast<int32_t>(width_), tensor(weight), g_.accumulate},
+         stream_);
   unpack(head_.bias, {all, 1, tensor(weight + 1), g_.accumulate}, stream_);
 }
 
@@ -301,8 +299,8 @@ void Backward::recompute(const Chunk& chunk) {
   add_recurrent(spec_.cell_id, arguments, stream_);
   if (!spec_.cell->reset_before) return;
   make_reset(spec_.cell_id, arguments, stream_);
-  multiply_rows({weights.candidate, rows_of(chunk.pass, reset_, spec_.hidden), candidate_,
-                 spec_.hidden});
+  multiply_rows(
+      {weights.candidate, rows_of(chunk.pass, reset_, spec_.hidden), candidate_, spec_.hidden});
   add_candidate(spec_.cell_id, arguments, stream_);
 }
 
@@ -407,9 +405,10 @@ void Backward::parameter_sums(const Chunk& chunk) {
   const int32_t accumulate = !chunk.last;
   const auto add = [&](const Sums& to, const float* gradients, const Rows& factors) {
     const Rows rows = rows_of(chunk.pass, gradients, to.matrix->outputs);
-    add_products(model_.precision(),
-                 {rows, to.matrix->outputs, factors, to.matrix->k, to.values, to.stride, accumulate},
-                 stream_);
+    add_products(
+        model_.precision(),
+        {rows, to.matrix->outputs, factors, to.matrix->k, to.values, to.stride, accumulate},
+        stream_);
     add_rows({rows, to.matrix->outputs, to.bias, accumulate}, stream_);
   };
   const float* h = tape_.hidden(chunk.slot, chunk.pass.first);

@@ -14,8 +14,8 @@
 
 namespace gatefuse::cuda {
 
-// How long blocks wait for one another, in nanoseconds, and where a step is told that was waited for
-// in vain.
+// How long blocks wait for one another, in nanoseconds, and where a step is told that was waited
+// for in vain.
 struct Waits {
   uint64_t patience;
   unsigned long long* timed_out;
@@ -105,9 +105,9 @@ class Backward {
   float* gates_ = nullptr;         // [chunk rows, scans, 2, H]
   float* d_gates_ = nullptr;       // [B, scans, H]
   float* dx_ = nullptr;            // [chunk rows, I], with tokens
-  float* kept_ = nullptr;          // [chunk rows, rows of LayerWeights::input], computed again; not its own
-  float* products_ = nullptr;      // [chunk rows, rows of LayerWeights::recurrent], the same
-  float* candidate_ = nullptr;     // [chunk rows, H], the same
+  float* kept_ = nullptr;  // [chunk rows, rows of LayerWeights::input], computed again; not its own
+  float* products_ = nullptr;   // [chunk rows, rows of LayerWeights::recurrent], the same
+  float* candidate_ = nullptr;  // [chunk rows, H], the same
   Sums input_, recurrent_, candidate_sums_, head_;
 
   // Of the call that is being put on its stream.

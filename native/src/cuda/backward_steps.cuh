@@ -41,12 +41,16 @@ GF_DEVICE constexpr int recurrent_place(int block) {
   return Cell::kResetBefore && block > Cell::kCandidate ? block - 1 : block;
 }
 template <class Cell>
-constexpr int kRecurrentBlocks = count_blocks<Cell>(false) - (Cell::kResetBefore ? 1 : 0);
+constexpr int kPlainBlocks = count_blocks<Cell>(false);
+template <class Cell>
+constexpr int kScansOf = count_blocks<Cell>(true);
+template <class Cell>
+constexpr int kRecurrentBlocks = kPlainBlocks<Cell> - (Cell::kResetBefore ? 1 : 0);
 
 // The pre-activations of a unit, as sums that stand for the input's parts.
 template <class Cell>
 struct KeptOf {
-  static constexpr int kPlain = count_blocks<Cell>(false);
+  static constexpr int kPlain = kPlainBlocks<Cell>;
   Lane x[kPlain];
   Lane recurrent[kPlain];
 
@@ -67,7 +71,7 @@ struct KeptOf {
 
 template <class Cell>
 __global__ void add_recurrent_kernel(const ChunkArguments chunk) {
-  constexpr int kPlain = count_blocks<Cell>(false);
+  constexpr int kPlain = kPlainBlocks<Cell>;
   const UnitItem item(chunk.hidden);
   if (!is_there(chunk.pass, item.row)) return;
   float* to = chunk.kept + item.row * chunk.kept_stride;
@@ -75,8 +79,7 @@ __global__ void add_recurrent_kernel(const ChunkArguments chunk) {
 #pragma unroll
   for (int b = 0; b < kPlain; ++b) {
     if (Cell::kResetBefore && b == Cell::kCandidate) continue;
-    const float part =
-        from[int64_t{item.unit} * kRecurrentBlocks<Cell> + recurrent_place<Cell>(b)];
+    const float part = from[int64_t{item.unit} * kRecurrentBlocks<Cell> + recurrent_place<Cell>(b)];
     if (Cell::kCandidateApart && b == Cell::kCandidate) {
       chunk.candidate[item.row * chunk.hidden + item.unit] = part;
     } else {
@@ -85,7 +88,7 @@ __global__ void add_recurrent_kernel(const ChunkArguments chunk) {
   }
   if (item.unit >= chunk.slots) return;
 #pragma unroll
-  for (int scan = 0; scan < count_blocks<Cell>(true); ++scan) {
+  for (int scan = 0; scan < kScansOf<Cell>; ++scan) {
     const int64_t at = int64_t{chunk.hidden} * kPlain + int64_t{scan} * chunk.slots + item.unit;
     to[at] += from[at];
   }
@@ -93,18 +96,18 @@ __global__ void add_recurrent_kernel(const ChunkArguments chunk) {
 
 template <class Cell>
 __global__ void make_reset_kernel(const ChunkArguments chunk) {
-  constexpr int kPlain = count_blocks<Cell>(false);
+  constexpr int kPlain = kPlainBlocks<Cell>;
   const UnitItem item(chunk.hidden);
   if (!is_there(chunk.pass, item.row)) return;
   const int64_t state = item.row * chunk.hidden + item.unit;
-  const KeptOf<Cell> a(
-      chunk.kept + item.row * chunk.kept_stride + int64_t{item.unit} * kPlain, nullptr);
+  const KeptOf<Cell> a(chunk.kept + item.row * chunk.kept_stride + int64_t{item.unit} * kPlain,
+                       nullptr);
   chunk.reset[state] = Cell::reset(a.get(), Lane{chunk.h[state]}).v;
 }
 
 template <class Cell>
 __global__ void add_candidate_kernel(const ChunkArguments chunk) {
-  constexpr int kPlain = count_blocks<Cell>(false);
+  constexpr int kPlain = kPlainBlocks<Cell>;
   const UnitItem item(chunk.hidden);
   if (!is_there(chunk.pass, item.row)) return;
   float* to = chunk.kept + item.row * chunk.kept_stride + int64_t{item.unit} * kPlain;
@@ -114,12 +117,11 @@ __global__ void add_candidate_kernel(const ChunkArguments chunk) {
 // A warp for each scan of a row.
 template <class Cell>
 __global__ void make_gates_kernel(const ChunkArguments chunk) {
-  constexpr int kScans = count_blocks<Cell>(true);
+  constexpr int kScans = kScansOf<Cell>;
   const int64_t row = blockIdx.x / kScans;
   const int scan = static_cast<int>(blockIdx.x % kScans);
   if (!is_there(chunk.pass, row)) return;
-  const int64_t first =
-      int64_t{chunk.hidden} * count_blocks<Cell>(false) + int64_t{scan} * chunk.slots;
+  const int64_t first = int64_t{chunk.hidden} * kPlainBlocks<Cell> + int64_t{scan} * chunk.slots;
   const float* slots = chunk.kept + row * chunk.kept_stride + first;
   float* gate = chunk.gates + (row * kScans + scan) * 2 * chunk.hidden;
   scan_row(static_cast<int>(threadIdx.x), chunk.slots, chunk.chunk,
@@ -133,8 +135,8 @@ namespace {
 
 template <class Cell>
 struct BackwardOf {
-  static constexpr int kPlain = count_blocks<Cell>(false);
-  static constexpr int kScans = count_blocks<Cell>(true);
+  static constexpr int kPlain = kPlainBlocks<Cell>;
+  static constexpr int kScans = kScansOf<Cell>;
 
   const BackwardStepArguments& step;
   UnitItem item;
@@ -144,9 +146,8 @@ struct BackwardOf {
   GF_DEVICE bool there() const { return item.row < step.rows; }
   GF_DEVICE int64_t state() const { return item.row * step.hidden + item.unit; }
   GF_DEVICE KeptOf<Cell> kept() const {
-    return KeptOf<Cell>(
-        step.kept + item.row * step.kept_stride + int64_t{item.unit} * kPlain,
-        Cell::kCandidateApart ? step.candidate + state() : nullptr);
+    return KeptOf<Cell>(step.kept + item.row * step.kept_stride + int64_t{item.unit} * kPlain,
+                        Cell::kCandidateApart ? step.candidate + state() : nullptr);
   }
   GF_DEVICE void load_gates(Gate<Lane> (&gates)[kScans + 1]) const {
 #pragma unroll
@@ -248,9 +249,9 @@ __global__ void scan_backward_kernel(const BackwardStepArguments step) {
   const int64_t first =
       row * step.kept_stride + int64_t{step.hidden} * Of::kPlain + int64_t{scan} * step.slots;
   const float* slots = step.kept + first;
-  scan_row_backward(static_cast<int>(threadIdx.x), step.slots, step.chunk,
-                    [&](int32_t k) { return slots[k]; },
-                    step.d_gates + (row * Of::kScans + scan) * step.hidden, step.da + first);
+  scan_row_backward(
+      static_cast<int>(threadIdx.x), step.slots, step.chunk, [&](int32_t k) { return slots[k]; },
+      step.d_gates + (row * Of::kScans + scan) * step.hidden, step.da + first);
 }
 
 }  // namespace gatefuse::cuda

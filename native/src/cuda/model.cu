@@ -182,10 +182,9 @@ void Model::set_tensor(int32_t index, const float* data, int64_t count) {
 }
 
 void Model::update(const float* parameters, int64_t count) {
-  spec_.for_each_tensor(parameters, count,
-                        [&](int32_t index, const float* data, int64_t values) {
-                          set_tensor(index, data, values);
-                        });
+  spec_.for_each_tensor(parameters, count, [&](int32_t index, const float* data, int64_t values) {
+    set_tensor(index, data, values);
+  });
   if (backward_) fill_back_matrices();
   ++updates_;
 }

@@ -59,7 +59,8 @@ class Model {
   Matrix make_matrix(const char* what, int64_t outputs, int64_t k);
   void make_layer(LayerWeights& weights, int64_t input);
   void pack_tensor(const Spec::Tensor& tensor, const float* data);
-  void pack_block(const Matrix& matrix, const Spec::Tensor& tensor, const float* data, Placement at);
+  void pack_block(const Matrix& matrix, const Spec::Tensor& tensor, const float* data,
+                  Placement at);
   Matrix make_back(const Matrix& matrix);
   void make_back_matrices();
   void fill_back_matrices();

@@ -55,16 +55,16 @@ struct PersistentArguments {
   int32_t chunk;
   float* x;  // [steps, B, x_stride] projections of the input
   int64_t x_stride;
-  int32_t keep;  // whether the sums of both parts take the place of the projections
-  float* h;                       // [B, H] by place: before the first step and after the last
-  float* c;                       // the same; null without a cell state
-  float* y;                       // the layer's output, by place; null for none
-  int64_t y_stride;               // D * H
-  float* kept_h;                  // [steps, B, H] after each step for the way back; null for none
-  float* kept_c;                  // the same for c
-  float* kept_candidate;          // [steps, B, H] the candidate's recurrent part, for `keep`
-  void* exchange;                 // tier G: [slices, 2, kSliceRows, tile_stride] operands
-  unsigned* arrived;              // tier G: [slices], zeros before the launch
+  int32_t keep;           // whether the sums of both parts take the place of the projections
+  float* h;               // [B, H] by place: before the first step and after the last
+  float* c;               // the same; null without a cell state
+  float* y;               // the layer's output, by place; null for none
+  int64_t y_stride;       // D * H
+  float* kept_h;          // [steps, B, H] after each step for the way back; null for none
+  float* kept_c;          // the same for c
+  float* kept_candidate;  // [steps, B, H] the candidate's recurrent part, for `keep`
+  void* exchange;         // tier G: [slices, 2, kSliceRows, tile_stride] operands
+  unsigned* arrived;      // tier G: [slices], zeros before the launch
   unsigned long long* timed_out;  // receives a step that was waited for in vain
   uint64_t patience;              // nanoseconds after which a wait is in vain
 };

@@ -514,11 +514,10 @@ void Session::tell_failure() {
   std::copy_n(report_.get(), kReports, values);
   forget_failures();
   if (values[kTimedOut] != kNothingWrong) {
-    throw Error(
-        GF_BACKEND_FAILED,
-        "blocks waited more than %g s for one another at step %llu; the outputs are "
-        "not valid",
-        1e-9 * static_cast<double>(patience_), values[kTimedOut]);
+    throw Error(GF_BACKEND_FAILED,
+                "blocks waited more than %g s for one another at step %llu; the outputs are "
+                "not valid",
+                1e-9 * static_cast<double>(patience_), values[kTimedOut]);
   }
   const auto tell = [](const char* name, int64_t count, unsigned long long place) {
     if (place == kNothingWrong) return;

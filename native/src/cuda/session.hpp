@@ -121,18 +121,18 @@ class Session {
   std::vector<int32_t> rows_;               // of batch_
   Batch batch_;
 
-  Tensors copies_ = {};          // of host buffers, as large as the largest call
-  float* h_ = nullptr;           // [slots, B, H] by place
-  float* c_ = nullptr;           // the same
-  float* projected_ = nullptr;   // [chunk rows, rows of LayerWeights::input]
-  float* recurrent_ = nullptr;   // [B, rows of LayerWeights::recurrent]
-  float* candidate_ = nullptr;   // [B, H]
-  float* reset_ = nullptr;       // [B, H]
-  float* gates_ = nullptr;       // [B, scans, 2, H]
-  float* head_ = nullptr;        // [head rows, O]
-  int32_t* order_ = nullptr;     // [3, B]
-  char* exchange_ = nullptr;     // tier G: see PersistentArguments
-  unsigned* arrived_ = nullptr;  // tier G
+  Tensors copies_ = {};                  // of host buffers, as large as the largest call
+  float* h_ = nullptr;                   // [slots, B, H] by place
+  float* c_ = nullptr;                   // the same
+  float* projected_ = nullptr;           // [chunk rows, rows of LayerWeights::input]
+  float* recurrent_ = nullptr;           // [B, rows of LayerWeights::recurrent]
+  float* candidate_ = nullptr;           // [B, H]
+  float* reset_ = nullptr;               // [B, H]
+  float* gates_ = nullptr;               // [B, scans, 2, H]
+  float* head_ = nullptr;                // [head rows, O]
+  int32_t* order_ = nullptr;             // [3, B]
+  char* exchange_ = nullptr;             // tier G: see PersistentArguments
+  unsigned* arrived_ = nullptr;          // tier G
   unsigned long long* wrong_ = nullptr;  // what the kernels report: see session.cu
 
   std::unique_ptr<Backward> backward_;  // null: there is no way back

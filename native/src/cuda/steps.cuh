@@ -134,9 +134,8 @@ __global__ void scan_kernel(const StepArguments step) {
     x[k] += recurrent[k];
   }
   __syncwarp(kAllLanes);
-  scan_row(static_cast<int>(threadIdx.x), step.slots, step.chunk,
-           [&](int32_t k) { return x[k]; }, recurrent,
-           {gate, gate + step.hidden, 0, step.hidden});
+  scan_row(static_cast<int>(threadIdx.x), step.slots, step.chunk, [&](int32_t k) { return x[k]; },
+           recurrent, {gate, gate + step.hidden, 0, step.hidden});
 }
 
 }  // namespace gatefuse::cuda

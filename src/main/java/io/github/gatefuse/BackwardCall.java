@@ -30,8 +30,8 @@ import java.nio.FloatBuffer;
  * are not gone back through: their gradients are for the caller to take to the logits, for a target
  * with log-probability loss as softmax less one-hot.
  *
- * <p>A run on CUDA may have been enqueued: the way back follows it and returns when it is complete. A
- * run in device memory has no way back here, only in the C interface.
+ * <p>A run on CUDA may have been enqueued: the way back follows it and returns when it is complete.
+ * A run in device memory has no way back here, only in the C interface.
  *
  * <p>Buffers are as those of a {@link ForwardCall} in host memory: direct and of native byte order,
  * used from position to limit as these are when a buffer is set, and no copies. Results must not

@@ -16,8 +16,9 @@ import java.util.Objects;
  *       ρ∘h; the input of the head;
  *   <li>values: biases, the initial states, each pre-activation (once, after its whole sum), each
  *       gate, complement and candidate, each new cell state c and hidden state h as it is carried,
- *       given out and used by a pointwise formula, logits and log-probabilities; with regularization
- *       also each of them again as it is masked, and what a layer gives to the next one.
+ *       given out and used by a pointwise formula, logits and log-probabilities; with
+ *       regularization also each of them again as it is masked, and what a layer gives to the next
+ *       one.
  * </ul>
  *
  * <p>On the way back these round as well:
