@@ -8,6 +8,7 @@ import io.github.gatefuse.ForwardCall;
 import io.github.gatefuse.GatefuseException;
 import io.github.gatefuse.Parameters;
 import io.github.gatefuse.Precision;
+import io.github.gatefuse.Regularization;
 import io.github.gatefuse.Rnn;
 import io.github.gatefuse.RnnOptions;
 import io.github.gatefuse.RnnSpec;
@@ -77,7 +78,7 @@ public final class Trainer implements AutoCloseable {
     gradient = new float[logits.length];
     logitsMemory = floats(logits.length);
     gradientMemory = floats(logits.length);
-    rnn = Rnn.create(spec, initial, learning(options.network()));
+    rnn = Rnn.create(spec, initial, learning(options.network(), options.regularization()));
     boolean complete = false;
     try {
       session =
@@ -96,16 +97,23 @@ public final class Trainer implements AutoCloseable {
     }
   }
 
-  /** AUTO is the best backend that can go backwards. */
-  private static RnnOptions learning(RnnOptions asked) {
+  /**
+   * AUTO is the CPU in float32, and CUDA, which does not regularize, in what the CPU has not; where
+   * they do not run, the reference.
+   */
+  private static RnnOptions learning(RnnOptions asked, Regularization regularization) {
     if (asked.backend() != Backend.AUTO) {
       return asked;
     }
-    boolean cpu =
-        asked.precision() == Precision.FLOAT32
+    boolean isFloat = asked.precision() == Precision.FLOAT32;
+    Backend wanted = isFloat ? Backend.CPU : Backend.CUDA;
+    boolean there =
+        (isFloat || regularization.equals(Regularization.NONE))
             && Devices.report().stream()
-                .anyMatch(report -> report.backend() == Backend.CPU && report.available());
-    return RnnOptions.of(cpu ? Backend.CPU : Backend.REFERENCE).withPrecision(asked.precision());
+                .anyMatch(report -> report.backend() == wanted && report.available());
+    return there
+        ? asked.withBackend(wanted)
+        : RnnOptions.of(Backend.REFERENCE).withPrecision(asked.precision());
   }
 
   private static FloatBuffer floats(int count) {

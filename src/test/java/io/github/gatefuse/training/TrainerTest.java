@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.github.gatefuse.Backend;
 import io.github.gatefuse.Backward;
 import io.github.gatefuse.Cell;
+import io.github.gatefuse.Devices;
 import io.github.gatefuse.GatefuseException;
 import io.github.gatefuse.Regularization;
 import io.github.gatefuse.RnnOptions;
@@ -22,6 +23,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -83,8 +85,11 @@ class TrainerTest {
   @ParameterizedTest
   @EnumSource(
       value = Backend.class,
-      names = {"REFERENCE", "CPU"})
+      names = {"REFERENCE", "CPU", "CUDA"})
   void learns(Backend backend) {
+    Assumptions.assumeTrue(
+        Devices.report().stream().anyMatch(r -> r.backend() == backend && r.available()),
+        backend + " does not run here");
     TrainingOptions options = options(SPEC).withNetwork(RnnOptions.of(backend));
     try (Trainer trainer = Trainer.create(SPEC, initial(SPEC), options)) {
       Evaluation before = trainer.evaluate(i -> batch(-1 - i), 10);
