@@ -108,7 +108,7 @@ public final class Trainer implements AutoCloseable {
     boolean isFloat = asked.precision() == Precision.FLOAT32;
     Backend wanted = isFloat ? Backend.CPU : Backend.CUDA;
     boolean there =
-        (isFloat || regularization.equals(Regularization.NONE))
+        (isFloat || regularization.isNone())
             && Devices.report().stream()
                 .anyMatch(report -> report.backend() == wanted && report.available());
     return there

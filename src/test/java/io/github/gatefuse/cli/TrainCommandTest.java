@@ -148,7 +148,7 @@ class TrainCommandTest {
         "--minutes x | --minutes: expected a number from 0.001",
         "--cell tree | --cell",
         "--backend gpu | --backend",
-        "--backend cuda | backward",
+        "--backend cuda --zoneout 0.1 --steps 1 | zoneout_h",
         "--hidden 0 | --hidden",
         "--rate -1 | --rate: expected a number from",
       })
