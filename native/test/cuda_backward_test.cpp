@@ -316,6 +316,24 @@ void check_errors() {
                "backward: expected 0 .. 2, got 3");
 }
 
+// What is wrong with a call on a stream is told by the way back over it, which has failed with it.
+void check_failed_forward() {
+  gf_spec spec = make_spec(GF_LSTM, 4, 8);
+  spec.vocabulary = 5;
+  const Network network(spec, 1, cuda_options(GF_FLOAT32));
+  Call call = random_call(spec, 3, 2, false, false, 1);
+  call.tokens[4] = 5;
+  Trainer trainer(network, 3, 2, 1, GF_BACKWARD_STORE);
+  PlacedCall placed(spec, call, Place::kDevice);
+  placed.io.completion = GF_ON_STREAM;
+  gf_gradients io = {};
+  io.struct_size = sizeof io;
+  CHECK_EQ(gf_forward(trainer.session, &placed.io), GF_OK);
+  EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_backward(trainer.session, &io), "tokens: expected 0 .. 4",
+               "place 4");
+  EXPECT_ERROR(GF_INVALID_STATE, gf_backward(trainer.session, &io), "forward pass before");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -336,6 +354,7 @@ int main(int argc, char** argv) {
   check_accumulation();
   check_update();
   check_errors();
+  check_failed_forward();
   if (!kSanitized) check_chunks();
   return result();
 }

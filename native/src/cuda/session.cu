@@ -507,12 +507,13 @@ void Session::forget_failures() {
   check(cudaStreamSynchronize(own_stream_), "reports");
 }
 
-// Tells it once, when all calls are complete.
+// Tells it once, when all calls are complete. There is no way back over what has failed.
 void Session::tell_failure() {
   if (!has_failure()) return;
   unsigned long long values[kReports];
   std::copy_n(report_.get(), kReports, values);
   forget_failures();
+  last_forward_.forget();
   if (values[kTimedOut] != kNothingWrong) {
     throw Error(GF_BACKEND_FAILED,
                 "blocks waited more than %g s for one another at step %llu; the outputs are "
