@@ -51,85 +51,11 @@ void check_bits(const Case& one, int32_t set) {
   }
 }
 
-void check_past_the_end(const Case& one) {
-  const Network network(one.spec, 3);
-  Call call = random_call(one.spec, one.steps, one.batch, true, true, 5);
-  Cotangents given = random_cotangents(one.spec, call, 7);
-  Trainer trainer(network, one.steps, one.batch, 1, GF_BACKWARD_STORE);
-  trainer.forward(call);
-  const Gradients expected = trainer.backward(call, given);
-  poison(call.x, call);
-  poison(given.dy, call);
-  poison(given.dlogits, call);
-  trainer.forward(call);
-  CHECK(same(expected, trainer.backward(call, given)));
-  const int64_t width = one.spec.input_size;
-  for (int row = 0; row < call.batch && !expected.dx.empty(); ++row) {
-    for (int t = call.length(row); t < call.steps; ++t) {
-      for (int64_t k = 0; k < width; ++k)
-        CHECK_EQ(expected.dx[call.place(t, row) * width + k], 0.0f);
-    }
-  }
-}
-
-void check_accumulation() {
-  gf_spec spec = make_spec(GF_LSTM_REFINE, 6, 9, 2);
-  spec.vocabulary = 5;
-  spec.outputs = 4;
-  const Network network(spec, 3);
-  const Call call = random_call(spec, 7, 3, true, false, 5);
-  const Cotangents given = random_cotangents(spec, call, 7);
-  Trainer trainer(network, 7, 3, 1, GF_BACKWARD_STORE);
-  trainer.forward(call);
-  const Gradients once = trainer.backward(call, given);
-  Gradients twice = once;
-  trainer.backward(given, twice, 1);
-  for (size_t i = 0; i < once.parameters.size(); ++i) {
-    CHECK(std::abs(twice.parameters[i] - 2 * once.parameters[i]) <=
-          4e-7f * std::abs(once.parameters[i]) + 1e-6f);
-  }
-  // Without any gradient given all are zero, and nothing asked for is nothing written.
-  const Gradients none = trainer.backward(call, {});
-  for (const float value : none.parameters) CHECK_EQ(value, 0.0f);
-  Gradients unwanted;
-  trainer.backward(given, unwanted, 0);
-}
-
 // A long enough sequence that chunks follow one another.
 void check_chunks() {
   for (const int cell : {GF_LSTM_REFINE, GF_ONLSTM, GF_GRU, GF_GRU_REFINE_RESET_BEFORE}) {
     check_slopes({make_spec(cell, 3, 5), 700, 2, true, GF_TIME_MAJOR}, GF_ISA_AUTO, 3);
     check_bits({make_spec(cell, 3, 40, 2, 2), 300, 5, true, GF_TIME_MAJOR}, GF_ISA_AUTO);
-  }
-}
-
-void check_update() {
-  const gf_spec spec = make_spec(GF_GRU_REFINE, 5, 17);
-  gf_spec embedded = spec;
-  embedded.vocabulary = 9;
-  embedded.outputs = 3;
-  for (const gf_spec& one : {spec, embedded}) {
-    const Network first(one, 3);
-    const Network second(one, 4);
-    std::vector<float> parameters;
-    for (const auto& tensor : second.tensors) {
-      parameters.insert(parameters.end(), tensor.begin(), tensor.end());
-    }
-    const Call call = random_call(one, 6, 2, false, true, 5);
-    const Cotangents given = random_cotangents(one, call, 7);
-    Trainer changed(first, 6, 2, 1, GF_BACKWARD_STORE);
-    Trainer expected(second, 6, 2, 1, GF_BACKWARD_STORE);
-    changed.forward(call);
-    EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_model_update(first.model, parameters.data(), 3),
-                 "parameters: expected", "got 3");
-    CHECK_EQ(
-        gf_model_update(first.model, parameters.data(), static_cast<int64_t>(parameters.size())),
-        GF_OK);
-    gf_gradients none = {};
-    none.struct_size = sizeof none;
-    EXPECT_ERROR(GF_INVALID_STATE, gf_backward(changed.session, &none), "last update");
-    CHECK(same_bits(changed.forward(call), expected.forward(call)));
-    CHECK(same(changed.backward(call, given), expected.backward(call, given)));
   }
 }
 
@@ -180,19 +106,21 @@ void check_errors() {
 }  // namespace
 
 int main() {
+  const gf_model_options cpu = {sizeof cpu, GF_BACKEND_CPU, GF_ISA_AUTO, GF_FLOAT32, 0};
   for (const int32_t set : instruction_sets()) {
     for (int cell = 0; cell < kCells; ++cell) {
       for (const Case& one : cases_of(cell)) {
         check_slopes(one, set, kSanitized ? 1 : 4);
         check_bits(one, set);
       }
-      check_past_the_end(cases_of(cell)[3]);
-      check_past_the_end(cases_of(cell)[5]);
+      check_past_the_end(cases_of(cell)[3], cpu, GF_BACKWARD_STORE);
+      check_past_the_end(cases_of(cell)[5], cpu, GF_BACKWARD_STORE);
     }
   }
-  check_accumulation();
+  check_accumulation(embedded(make_spec(GF_LSTM_REFINE, 6, 9, 2)), cpu);
   check_chunks();
-  check_update();
+  check_update(make_spec(GF_GRU_REFINE, 5, 17), cpu);
+  check_update(embedded(make_spec(GF_GRU_REFINE, 5, 17)), cpu);
   check_errors();
   std::printf("worst error of a gradient: %.2g of the largest\n", worst);
   return result();

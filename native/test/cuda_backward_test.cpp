@@ -141,29 +141,6 @@ void run_tier(int tier, int precision) {
               precision_name(precision), count, worst);
 }
 
-// What lies past the sequences' ends is not read, and has gradients of zero.
-void check_past_the_end(const Case& one) {
-  const Network network(one.spec, 3, cuda_options(GF_FLOAT32));
-  Call call = random_call(one.spec, one.steps, one.batch, true, true, 5);
-  Cotangents given = random_cotangents(one.spec, call, 7);
-  Trainer trainer(network, one.steps, one.batch, 1, GF_BACKWARD_RECOMPUTE);
-  trainer.forward(call);
-  const Gradients expected = trainer.backward(call, given);
-  poison(call.x, call);
-  poison(given.dy, call);
-  poison(given.dlogits, call);
-  trainer.forward(call);
-  CHECK(same(expected, trainer.backward(call, given)));
-  const int64_t width = one.spec.input_size;
-  for (int row = 0; row < call.batch && !expected.dx.empty(); ++row) {
-    for (int t = call.length(row); t < call.steps; ++t) {
-      for (int64_t k = 0; k < width; ++k) {
-        CHECK_EQ(expected.dx[call.place(t, row) * width + k], 0.0f);
-      }
-    }
-  }
-}
-
 // Gradients whose buffers lie where a caller may have them.
 class PlacedGradients {
  public:
@@ -233,59 +210,12 @@ void check_places(int tier) {
   }
 }
 
-void check_accumulation() {
-  gf_spec spec = make_spec(GF_GRU_REFINE, 6, 9, 2, 2);
-  spec.vocabulary = 5;
-  spec.outputs = 4;
-  const Network network(spec, 3, cuda_options(GF_FLOAT32));
-  const Call call = random_call(spec, 7, 3, true, false, 5);
-  const Cotangents given = random_cotangents(spec, call, 7);
-  Trainer trainer(network, 7, 3, 1, GF_BACKWARD_STORE);
-  trainer.forward(call);
-  const Gradients once = trainer.backward(call, given);
-  Gradients twice = once;
-  trainer.backward(given, twice, 1);
-  for (size_t i = 0; i < once.parameters.size(); ++i) {
-    CHECK(std::abs(twice.parameters[i] - 2 * once.parameters[i]) <=
-          4e-7f * std::abs(once.parameters[i]) + 1e-6f);
-  }
-  // Without any gradient given all are zero, and nothing asked for is nothing written.
-  const Gradients none = trainer.backward(call, {});
-  for (const float value : none.parameters) CHECK_EQ(value, 0.0f);
-  Gradients unwanted;
-  trainer.backward(given, unwanted, 0);
-}
-
 // Sequences so long that they are gone over in chunks.
 void check_chunks() {
   for (const int cell : {GF_LSTM_REFINE, GF_ONLSTM, GF_GRU, GF_GRU_REFINE_RESET_BEFORE}) {
     check_case({make_spec(cell, 2, 3, 1, 2), 900, 5, true, GF_TIME_MAJOR}, GF_FLOAT32,
                GF_TIER_ALTERNATING);
   }
-}
-
-void check_update() {
-  gf_spec spec = make_spec(GF_GRU_REFINE_RESET_BEFORE, 5, 17);
-  spec.vocabulary = 9;
-  spec.outputs = 3;
-  const Network first(spec, 3, cuda_options(GF_FLOAT32));
-  const Network second(spec, 4, cuda_options(GF_FLOAT32));
-  std::vector<float> parameters;
-  for (const auto& tensor : second.tensors) {
-    parameters.insert(parameters.end(), tensor.begin(), tensor.end());
-  }
-  const Call call = random_call(spec, 6, 2, false, true, 5);
-  const Cotangents given = random_cotangents(spec, call, 7);
-  Trainer changed(first, 6, 2, 1, GF_BACKWARD_STORE);
-  Trainer expected(second, 6, 2, 1, GF_BACKWARD_STORE);
-  changed.forward(call);
-  CHECK_EQ(gf_model_update(first.model, parameters.data(), static_cast<int64_t>(parameters.size())),
-           GF_OK);
-  gf_gradients none = {};
-  none.struct_size = sizeof none;
-  EXPECT_ERROR(GF_INVALID_STATE, gf_backward(changed.session, &none), "last update");
-  CHECK(same_bits(changed.forward(call), expected.forward(call)));
-  CHECK(same(changed.backward(call, given), expected.backward(call, given)));
 }
 
 void check_errors() {
@@ -349,10 +279,11 @@ int main(int argc, char** argv) {
     if (only_precision.empty()) check_places(tier);
   }
   if (!only.empty()) return result();
-  check_past_the_end(cases_of(GF_LSTM_REFINE)[3]);
-  check_past_the_end(cases_of(GF_ONLSTM)[5]);
-  check_accumulation();
-  check_update();
+  const gf_model_options cuda = cuda_options(GF_FLOAT32);
+  check_past_the_end(cases_of(GF_LSTM_REFINE)[3], cuda, GF_BACKWARD_RECOMPUTE);
+  check_past_the_end(cases_of(GF_ONLSTM)[5], cuda, GF_BACKWARD_RECOMPUTE);
+  check_accumulation(embedded(make_spec(GF_GRU_REFINE, 6, 9, 2, 2)), cuda);
+  check_update(embedded(make_spec(GF_GRU_REFINE_RESET_BEFORE, 5, 17)), cuda);
   check_errors();
   check_failed_forward();
   if (!kSanitized) check_chunks();

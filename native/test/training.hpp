@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <string>
 
+#include "errors.hpp"
 #include "support.hpp"
 #include "truth.hpp"
 
@@ -229,6 +230,80 @@ inline void poison(std::vector<float>& values, const Call& call) {
       std::fill_n(values.begin() + call.place(t, row) * width, width, kNan);
     }
   }
+}
+
+// What lies past the sequences' ends is not read, and has gradients of zero.
+inline void check_past_the_end(const Case& one, const gf_model_options& options, int mode) {
+  const Network network(one.spec, 3, options);
+  Call call = random_call(one.spec, one.steps, one.batch, true, true, 5);
+  Cotangents given = random_cotangents(one.spec, call, 7);
+  Trainer trainer(network, one.steps, one.batch, 1, mode);
+  trainer.forward(call);
+  const Gradients expected = trainer.backward(call, given);
+  poison(call.x, call);
+  poison(given.dy, call);
+  poison(given.dlogits, call);
+  trainer.forward(call);
+  CHECK(same(expected, trainer.backward(call, given)));
+  const int64_t width = one.spec.input_size;
+  for (int row = 0; row < call.batch && !expected.dx.empty(); ++row) {
+    for (int t = call.length(row); t < call.steps; ++t) {
+      for (int64_t k = 0; k < width; ++k) {
+        CHECK_EQ(expected.dx[call.place(t, row) * width + k], 0.0f);
+      }
+    }
+  }
+}
+
+// The same with an embedding and a head.
+inline gf_spec embedded(gf_spec spec) {
+  spec.vocabulary = 5;
+  spec.outputs = 4;
+  return spec;
+}
+
+inline void check_accumulation(const gf_spec& spec, const gf_model_options& options) {
+  const Network network(spec, 3, options);
+  const Call call = random_call(spec, 7, 3, true, false, 5);
+  const Cotangents given = random_cotangents(spec, call, 7);
+  Trainer trainer(network, 7, 3, 1, GF_BACKWARD_STORE);
+  trainer.forward(call);
+  const Gradients once = trainer.backward(call, given);
+  Gradients twice = once;
+  trainer.backward(given, twice, 1);
+  for (size_t i = 0; i < once.parameters.size(); ++i) {
+    CHECK(std::abs(twice.parameters[i] - 2 * once.parameters[i]) <=
+          4e-7f * std::abs(once.parameters[i]) + 1e-6f);
+  }
+  // Without any gradient given all are zero, and nothing asked for is nothing written.
+  const Gradients none = trainer.backward(call, {});
+  for (const float value : none.parameters) CHECK_EQ(value, 0.0f);
+  Gradients unwanted;
+  trainer.backward(given, unwanted, 0);
+}
+
+// With other weights in place, a session gives what one of a new model gives.
+inline void check_update(const gf_spec& spec, const gf_model_options& options) {
+  const Network first(spec, 3, options);
+  const Network second(spec, 4, options);
+  std::vector<float> parameters;
+  for (const auto& tensor : second.tensors) {
+    parameters.insert(parameters.end(), tensor.begin(), tensor.end());
+  }
+  const int64_t count = static_cast<int64_t>(parameters.size());
+  const Call call = random_call(spec, 6, 2, false, true, 5);
+  const Cotangents given = random_cotangents(spec, call, 7);
+  Trainer changed(first, 6, 2, 1, GF_BACKWARD_STORE);
+  Trainer expected(second, 6, 2, 1, GF_BACKWARD_STORE);
+  changed.forward(call);
+  EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_model_update(first.model, parameters.data(), 3),
+               "parameters: expected", "got 3");
+  CHECK_EQ(gf_model_update(first.model, parameters.data(), count), GF_OK);
+  gf_gradients none = {};
+  none.struct_size = sizeof none;
+  EXPECT_ERROR(GF_INVALID_STATE, gf_backward(changed.session, &none), "last update");
+  CHECK(same_bits(changed.forward(call), expected.forward(call)));
+  CHECK(same(changed.backward(call, given), expected.backward(call, given)));
 }
 
 }  // namespace gatefuse::test
