@@ -67,7 +67,9 @@ public final class Suite {
       }
       System.out.print(report.write(options.output(), "cpu-" + LocalDate.now()));
       System.out.println();
-      report.summaries().forEach(summary -> System.out.println(summary.line()));
+      report.summaries().stream()
+          .filter(summary -> !summary.race().isReduced())
+          .forEach(summary -> System.out.println(summary.line()));
     } finally {
       delete(work);
     }
