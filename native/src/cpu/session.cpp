@@ -111,21 +111,10 @@ void Session::path(char* text, int64_t capacity) const {
   }
   char device[128];
   device_name(device, sizeof device);
-  const Regularization& rates = masks_.rates();
-  std::string regularization;
-  const auto add = [&](const char* name, double rate) {
-    char line[64];
-    std::snprintf(line, sizeof line, "%s=%g\n", name, rate);
-    if (rate > 0) regularization += line;
-  };
-  add("dropout", rates.dropout);
-  add("zoneout_h", rates.zoneout_h);
-  add("zoneout_c", rates.zoneout_c);
-  add("recurrent_dropout", rates.recurrent_dropout);
   std::snprintf(
       text, static_cast<size_t>(capacity),
       "backend=cpu\ndevice=%s\ninstruction_set=%s\nprecision=float32\nthreads=%d\nreason=%s\n%s",
-      device, kernels_.name, threads_, reason, regularization.c_str());
+      device, kernels_.name, threads_, reason, masks_.rates().lines().c_str());
 }
 
 // ---- Checks -----------------------------------------------------------------------------------
