@@ -267,8 +267,7 @@ typedef struct gf_session_options {
                            error that says why */
   int32_t products;     /* since 1.2: GF_PRODUCTS_*, of the CUDA backend */
   int32_t backward;     /* since 1.2: GF_BACKWARD_* */
-  uint64_t seed;        /* since 1.2: of the draws for the rates that follow, 0 <= rate < 1; the
-                           CUDA backend has none of them yet */
+  uint64_t seed;        /* since 1.2: of the draws for the rates that follow, 0 <= rate < 1 */
   double dropout;       /* since 1.2: of the results of all layers but the last */
   double zoneout_h;     /* since 1.2: of hidden states */
   double zoneout_c;     /* since 1.2: of cell states; 0 for cells without */
@@ -303,6 +302,10 @@ typedef struct gf_session_options {
  * call, in the reverse direction too, and row is the caller's. So the masks are the same for every
  * backend, instruction set and number of threads, for both ways to keep what gf_backward needs, and
  * whatever the lengths are. But a sequence that is cut into calls is not drawn as it is in one.
+ *
+ * On CUDA a session with a rate of zoneout or recurrent dropout goes step by step, there and back:
+ * the tier is GF_TIER_ALTERNATING, and any other that is asked for is an error. Dropout alone
+ * leaves the choice as it is.
  */
 
 /*
@@ -383,7 +386,8 @@ typedef struct gf_io {
   int32_t completion;      /* since 1.1: GF_ON_RETURN or, of the CUDA backend, GF_ON_STREAM */
   int32_t training;        /* since 1.2: 1: draws by the session's rates; 0: takes no chances */
   uint64_t draw;           /* since 1.2: in training, the number of the draw: another number gives
-                              other masks, the same number the same ones */
+                              other masks, the same number the same ones. A captured graph
+                              keeps the draw of its capture */
 } gf_io;
 
 /*
