@@ -28,12 +28,10 @@ GF_DEVICE Lane draw_mask(const MaskDraw& draw, int32_t time, int32_t callers_row
   if (draw.below == draw.above) return {draw.above};  // a mean, or no mask of this kind
   const Words words = draw_words(draw, unit / kUnitsOfWords, time, callers_row);
   // Not by its number: an array that is indexed so goes into local memory.
-  uint32_t word = words.word[0];
-#pragma unroll
-  for (int k = 1; k < kUnitsOfWords; ++k) {
-    if (unit % kUnitsOfWords == k) word = words.word[k];
-  }
-  return {mask_value(draw, word)};
+  const auto [first, second, third, fourth] = words.word;
+  const uint32_t even = unit % kUnitsOfWords < 2 ? first : third;
+  const uint32_t odd = unit % kUnitsOfWords < 2 ? second : fourth;
+  return {mask_value(draw, unit % 2 == 0 ? even : odd)};
 }
 
 // Of a unit of a row in step s.
