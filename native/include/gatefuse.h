@@ -174,20 +174,27 @@ typedef struct gf_model gf_model;
 /*
  * What the operands of matrix products (weights, inputs and hidden states) are rounded to. Sums,
  * biases, pointwise mathematics, cell states and hidden states as they are carried and given out
- * are float32 in each. The CPU backend has GF_FLOAT32 only.
+ * are float32 in each. The CPU backend has GF_FLOAT32, GF_BFLOAT16 and GF_INT8, and goes back in
+ * GF_FLOAT32 only; the CUDA backend has all but GF_INT8.
+ *
+ * GF_INT8: whole numbers from -127 to 127 times a scale, such that the largest magnitude is 127
+ * (ties to even). Weights have a scale for each output, set with the tensor. An input or a hidden
+ * state has one for itself, found whenever a product reads it. Sums of products are exact. Vectors
+ * whose magnitudes are all below 2^-100 are read as zeros. Since 1.2.
  */
 enum {
   GF_FLOAT32 = 0,  /* float32: nothing is rounded */
   GF_TF32 = 1,     /* 10 bits of fraction, exponent of float32 (round to nearest, ties away) */
   GF_BFLOAT16 = 2, /* 7 bits of fraction, exponent of float32 (ties to even) */
-  GF_FLOAT16 = 3   /* IEEE binary16 (ties to even): weights beyond 65504 become infinite */
+  GF_FLOAT16 = 3,  /* IEEE binary16 (ties to even): weights beyond 65504 become infinite */
+  GF_INT8 = 4      /* 8 bits and a scale */
 };
 
 typedef struct gf_model_options {
   uint32_t struct_size;    /* sizeof(gf_model_options) */
   int32_t backend;         /* GF_BACKEND_*; 0: GF_BACKEND_CPU */
   int32_t instruction_set; /* GF_ISA_*, of the CPU backend */
-  int32_t precision;       /* since 1.1: GF_FLOAT32 .. GF_FLOAT16 */
+  int32_t precision;       /* since 1.1: GF_FLOAT32 .. GF_INT8 */
   int32_t device;          /* since 1.1: 0 .. gf_device_count - 1 */
 } gf_model_options;
 
@@ -328,7 +335,8 @@ GF_API int64_t gf_session_bytes(const gf_session* session);
 
 /*
  * Writes how the session runs, as lines "key=value" (backend, device, instruction_set, precision,
- * threads, reason; the rates that are not 0; of CUDA also tier and what belongs to it),
+ * threads, reason; products, where the CPU has an instruction for the precision; the rates that are
+ * not 0; of CUDA also tier and what belongs to it),
  * zero-terminated, at most capacity bytes; longer text is cut. text: [capacity], host, not null.
  */
 GF_API gf_status gf_session_path(const gf_session* session, char* text, int64_t capacity);
