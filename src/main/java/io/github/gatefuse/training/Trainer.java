@@ -102,6 +102,10 @@ public final class Trainer implements AutoCloseable {
    * they do not run, the reference.
    */
   private static RnnOptions learning(RnnOptions asked, Regularization regularization) {
+    if (asked.precision() == Precision.INT8) {
+      throw new IllegalArgumentException(
+          "precision: expected float32, tf32, bfloat16 or float16 to train in, got int8");
+    }
     if (asked.backend() != Backend.AUTO) {
       return asked;
     }
