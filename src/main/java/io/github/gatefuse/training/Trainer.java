@@ -97,10 +97,14 @@ public final class Trainer implements AutoCloseable {
   }
 
   /**
-   * AUTO is the CPU in float32, and CUDA in what the CPU has not; where they do not run, the
-   * reference.
+   * AUTO is the CPU in float32, and CUDA in what the CPU does not train in; where they do not run,
+   * the reference.
    */
   private static RnnOptions learning(RnnOptions asked) {
+    if (asked.precision() == Precision.INT8) {
+      throw new IllegalArgumentException(
+          "precision: expected float32, tf32, bfloat16 or float16 to train in, got int8");
+    }
     if (asked.backend() != Backend.AUTO) {
       return asked;
     }
