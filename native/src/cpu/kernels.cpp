@@ -7,6 +7,7 @@
 
 #include "cells/cells.hpp"
 #include "cells/regularized.hpp"
+#include "cpu/operands.hpp"
 #include "cpu/simd.hpp"
 #include "gatefuse.h"
 #include "random.hpp"

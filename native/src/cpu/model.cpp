@@ -2,12 +2,11 @@
 #include "cpu/model.hpp"
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
 #include <limits>
 #include <string>
 
 #include "cpu/machine.hpp"
+#include "cpu/operands.hpp"
 
 namespace gatefuse::cpu {
 namespace {
@@ -49,53 +48,27 @@ int32_t checked_precision(int32_t precision) {
 
 // ---- A row of weights, as a column of a pack: `to` and then every stride-th word ----------------
 
-uint32_t bits_of(float x) {
-  uint32_t bits;
-  std::memcpy(&bits, &x, sizeof bits);
-  return bits;
-}
-
-// To the nearest, ties to even; NaN stays NaN.
-uint32_t bfloat16_of(float x) {
-  const uint32_t bits = bits_of(x);
-  if (std::isnan(x)) return bits >> 16 | 0x40;
-  return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-}
-
 void set_bfloat16(const float* data, int64_t k, uint32_t* to, int64_t stride) {
   for (int64_t i = 0; i < k; i += 2) {
-    const uint32_t second = i + 1 < k ? bfloat16_of(data[i + 1]) : 0;
-    to[i / 2 * stride] = bfloat16_of(data[i]) | second << 16;
+    const uint32_t second = i + 1 < k ? round_to_bfloat16(data[i + 1]) : 0;
+    to[i / 2 * stride] = round_to_bfloat16(data[i]) >> 16 | second;
   }
 }
 
-struct QuantizedRow {
-  float scale;
-  int32_t sum;
-};
-
-// Whole numbers from -127 to 127 of which the largest magnitude is 127. A weight that is not finite
-// makes the scale NaN, and with it whatever the row gives.
-QuantizedRow set_int8(const float* data, int64_t k, uint32_t* to, int64_t stride) {
-  float largest = 0;
-  bool finite = true;
-  for (int64_t i = 0; i < k; ++i) {
-    largest = std::max(largest, std::fabs(data[i]));
-    finite = finite && std::isfinite(data[i]);
-  }
-  const float inverse = finite && largest >= 0x1p-100f ? 127 / largest : 0;
-  QuantizedRow row = {
-      finite ? inverse > 0 ? largest / 127 : 0 : std::numeric_limits<float>::quiet_NaN(), 0};
+// Gives the scale, and adds up the numbers.
+float set_int8(const float* data, int64_t k, uint32_t* to, int64_t stride, int32_t* sum) {
+  const Quantized quantized = Quantized::of(data, k);
+  *sum = 0;
   for (int64_t i = 0; i < k; i += 4) {
     uint32_t word = 0;
-    for (int64_t j = 0; j < 4 && i + j < k && inverse > 0; ++j) {
-      const int32_t number = static_cast<int32_t>(std::nearbyint(data[i + j] * inverse));
-      row.sum += number;
-      word |= static_cast<uint32_t>(number & 0xff) << (8 * j);
+    for (int64_t j = 0; j < 4 && i + j < k; ++j) {
+      const uint32_t byte = Quantized::number(data[i + j], quantized.inverse, 0) & 0xff;
+      *sum += static_cast<int8_t>(byte);
+      word |= byte << (8 * j);
     }
     to[i / 4 * stride] = word;
   }
-  return row;
+  return quantized.scale;
 }
 
 }  // namespace
@@ -125,9 +98,9 @@ void set_row(Pack& pack, int64_t lanes, int64_t group, int64_t position, const f
     set_bfloat16(data, pack.k, to, stride);
     return;
   }
-  const QuantizedRow row = set_int8(data, pack.k, to, stride);
-  pack.scale[group * stride + position] = row.scale;
-  pack.offset[group * stride + position] = -128 * row.sum;
+  int32_t sum = 0;
+  pack.scale[group * stride + position] = set_int8(data, pack.k, to, stride, &sum);
+  pack.offset[group * stride + position] = -128 * sum;
 }
 
 int32_t instruction_sets() {
@@ -298,6 +271,7 @@ void Model::pack_head(const Spec::Tensor& tensor, const float* data) {
 }
 
 void Model::set_tensor(int32_t index, const float* data, int64_t count) {
+  const StandardFloatingPoint standard;  // numbers are rounded here
   const Spec::Tensor tensor = spec_.tensor(index);
   if (count != tensor.count()) {
     throw Error(GF_INVALID_ARGUMENT, "tensor %d: expected %lld x %lld = %lld values, got %lld",
