@@ -1,147 +1,139 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.gatefuse.benchmark;
 
-import io.github.gatefuse.Backend;
-import io.github.gatefuse.Cell;
-import io.github.gatefuse.Rnn;
-import io.github.gatefuse.Session;
 import java.io.IOException;
-import java.nio.FloatBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
 
 /**
- * All contenders of one number of threads, in one process: first whether they agree, then how long
- * they take. Started by {@link Suite}. Thread-safe; it keeps no state.
+ * All contenders of one number of threads, in one process: at each shape first whether they agree,
+ * then how long they take. Started by {@link Suite}. Not thread-safe.
  */
 public final class Comparison {
-  /** Largest difference between two float32 implementations. */
-  private static final double TOLERANCE = 1e-5;
+  /** Begins a line that is no {@link Series}: what was refused. */
+  static final String REFUSED = "refused\t";
 
-  /** The reference is slow; the first steps of a sequence do not depend on the others. */
-  private static final int REFERENCE_STEPS = 3;
+  /** So small that nothing but the call is left. */
+  static final Shape EMPTY = new Shape(1, 1, 8);
 
-  private Comparison() {}
+  private final SuiteOptions options;
+  private final int threads;
+  private final List<String> lines = new ArrayList<>();
+  private final Set<String> refusals = new TreeSet<>();
+
+  private Comparison(SuiteOptions options, int threads) {
+    this.options = options;
+    this.threads = threads;
+  }
 
   /**
    * Runs all shapes and writes a {@link Series} for each contender.
    *
-   * @param args the number of threads; the file to write; CHECK, QUICK or FULL; the shapes
+   * @param args the number of threads, the file to write, the options of {@link Suite}
    * @throws IOException if the file cannot be written
    */
   public static void main(String[] args) throws IOException {
-    int threads = Integer.parseInt(args[0]);
-    boolean timed = !args[2].equals("CHECK");
-    List<String> lines = new ArrayList<>();
-    for (String shape : List.of(args).subList(3, args.length)) {
-      System.err.println("threads " + threads + ", shape " + shape);
-      List<Contender> contenders = contenders(Shape.of(shape), threads);
-      try {
-        check(Shape.of(shape), contenders);
-        if (timed) {
-          RoundRobin turns = new RoundRobin(Effort.valueOf(args[2]));
-          keepFastestPeer(contenders, turns);
-          double[][] nanos = turns.time(contenders);
-          for (int i = 0; i < nanos.length; i++) {
-            Contender contender = contenders.get(i);
-            lines.add(
-                new Series(threads, Shape.of(shape), contender.name(), contender.path(), nanos[i])
-                    .line());
-          }
+    SuiteOptions options = SuiteOptions.parse(Arrays.copyOfRange(args, 2, args.length));
+    Comparison comparison = new Comparison(options, Integer.parseInt(args[0]));
+    try {
+      comparison.run();
+    } catch (IllegalStateException e) {
+      System.err.println("bench-cpu: " + e.getMessage());
+      System.exit(1);
+    }
+    Files.write(Path.of(args[1]), comparison.lines);
+    // Libraries of peers may have left threads that are no daemons.
+    System.exit(0);
+  }
+
+  private void run() {
+    if (threads == 1) {
+      run(EMPTY);
+    }
+    options.shapes().forEach(this::run);
+    refusals.forEach(refusal -> lines.add(REFUSED + refusal));
+  }
+
+  private void run(Shape shape) {
+    System.err.println("threads " + threads + ", shape " + shape);
+    List<Entry> entries = new ArrayList<>();
+    try {
+      enter(shape, entries);
+      Map<Contender, Double> errors = check(shape, entries);
+      if (!options.check()) {
+        time(shape, entries, errors);
+      }
+    } finally {
+      entries.forEach(Entry::close);
+    }
+  }
+
+  private void enter(Shape shape, List<Entry> entries) {
+    for (Race race : options.races()) {
+      if (race.isReduced() && shape.equals(EMPTY)) {
+        continue;
+      }
+      enter(entries, race, () -> List.of(GateFuseContender.of(race, shape, threads)));
+      for (Peer peer : options.peers()) {
+        if (peer.runs(race, shape)) {
+          enter(entries, race, () -> peer.settings(race, shape, threads));
         }
-      } finally {
-        contenders.forEach(Contender::close);
       }
     }
-    Files.write(Path.of(args[1]), lines);
   }
 
-  /** The standard LSTM comes first, the refine LSTM last. */
-  private static List<Contender> contenders(Shape shape, int threads) {
-    List<Contender> contenders = new ArrayList<>();
-    contenders.add(new GateFuseContender(shape, Cell.LSTM, threads));
-    for (OrtContender.Waiting waiting : OrtContender.Waiting.all(threads)) {
-      contenders.add(new OrtContender(shape, threads, waiting));
-    }
-    contenders.add(new GateFuseContender(shape, Cell.LSTM_REFINE, threads));
-    return contenders;
+  private interface Settings {
+    List<Contender> open();
   }
 
-  /**
-   * Where ONNX Runtime comes in several settings, they are timed among themselves, and only the
-   * fastest stays for the comparison: threads of the others that still spin would slow whoever has
-   * the turn after them.
-   */
-  private static void keepFastestPeer(List<Contender> contenders, RoundRobin turns) {
-    List<Contender> peers = new ArrayList<>(contenders.subList(1, contenders.size() - 1));
-    if (peers.size() == 1) {
-      return;
+  /** In float32 everyone has to run; shorter types are not everywhere. */
+  private void enter(List<Entry> entries, Race race, Settings settings) {
+    try {
+      entries.add(new Entry(race, settings.open()));
+    } catch (Refusal e) {
+      if (!race.isReduced()) {
+        throw new IllegalStateException(e.getMessage(), e);
+      }
+      refusals.add(e.getMessage());
     }
-    double[][] nanos = turns.time(peers);
-    int fastest = 0;
-    for (int i = 1; i < nanos.length; i++) {
-      if (Spread.of(nanos[i]).median() < Spread.of(nanos[fastest]).median()) {
-        fastest = i;
+  }
+
+  private Map<Contender, Double> check(Shape shape, List<Entry> entries) {
+    Agreement agreement = new Agreement(shape, threads);
+    Map<Contender, Double> errors = new HashMap<>();
+    for (Entry entry : entries) {
+      for (Contender contender : entry.settings()) {
+        errors.put(contender, agreement.check(entry.race(), contender));
       }
     }
-    Contender kept = peers.remove(fastest);
-    contenders.removeAll(peers);
-    peers.forEach(Contender::close);
-    System.err.println("  fastest setting: " + kept.name());
+    return errors;
   }
 
-  private static void check(Shape shape, List<Contender> contenders) {
-    contenders.forEach(Contender::run);
-    int last = contenders.size() - 1;
-    FloatBuffer ours = contenders.get(0).output();
-    for (Contender other : contenders.subList(1, last)) {
-      expectEqual(contenders.get(0).name(), ours, other.name(), other.output(), ours.capacity());
-    }
-    Contender refine = contenders.get(last);
-    float[] expected = reference(shape);
-    expectEqual(
-        refine.name(),
-        refine.output(),
-        "the reference",
-        FloatBuffer.wrap(expected),
-        expected.length);
-  }
-
-  private static float[] reference(Shape shape) {
-    int steps = Math.min(shape.steps(), REFERENCE_STEPS);
-    float[] x = new float[steps * shape.batch() * shape.size()];
-    shape.input().get(0, x);
-    Cell cell = Cell.LSTM_REFINE;
-    try (Rnn rnn = Rnn.create(shape.spec(cell), shape.weights(cell), Backend.REFERENCE);
-        Session session = rnn.session(steps, shape.batch())) {
-      return session.forward(steps, shape.batch(), x);
-    }
-  }
-
-  private static void expectEqual(
-      String name, FloatBuffer actual, String otherName, FloatBuffer expected, int count) {
-    double worst = 0;
-    double largest = 0;
-    for (int i = 0; i < count; i++) {
-      double difference = Math.abs((double) actual.get(i) - expected.get(i));
-      // A NaN must not pass for a small number.
-      worst = difference <= worst ? worst : difference;
-      largest = Math.max(largest, Math.abs(expected.get(i)));
-    }
-    System.err.printf("  %s against %s: at most %.1e apart%n", name, otherName, worst);
-    if (!(worst <= TOLERANCE) || largest == 0) {
-      throw new IllegalStateException(
-          name
-              + ": expected the values of "
-              + otherName
-              + " within "
-              + TOLERANCE
-              + ", got a difference of "
-              + worst
-              + ", the largest value being "
-              + largest);
+  private void time(Shape shape, List<Entry> entries, Map<Contender, Double> errors) {
+    RoundRobin choice = new RoundRobin(options.quick() ? Effort.QUICK : Effort.CHOICE);
+    entries.forEach(entry -> entry.keepFastest(choice));
+    List<Contender> contenders = entries.stream().map(Entry::contender).toList();
+    double[][] nanos =
+        new RoundRobin(options.quick() ? Effort.QUICK : Effort.FULL).time(contenders);
+    for (int i = 0; i < nanos.length; i++) {
+      Contender contender = contenders.get(i);
+      Series series =
+          new Series(
+              entries.get(i).race(),
+              threads,
+              shape,
+              contender.name(),
+              contender.path(),
+              errors.get(contender),
+              nanos[i]);
+      lines.add(series.line());
     }
   }
 }

@@ -4,23 +4,30 @@ package io.github.gatefuse.benchmark;
 /** How much is measured. */
 enum Effort {
   /** To see whether all works; the numbers are rough. */
-  QUICK(7, 200, 15),
+  QUICK(1500, 3, 7, 100, 15),
+  /** To choose among settings. */
+  CHOICE(1500, 3, 7, 200, 15),
   /** For numbers to quote. */
-  FULL(31, 1000, 30);
+  FULL(20_000, 9, 31, 300, 30);
 
-  private final int rounds;
+  private final int budgetMillis;
+  private final int leastRounds;
+  private final int mostRounds;
   private final int warmUpMillis;
   private final int turnMillis;
 
-  Effort(int rounds, int warmUpMillis, int turnMillis) {
-    this.rounds = rounds;
+  Effort(int budgetMillis, int leastRounds, int mostRounds, int warmUpMillis, int turnMillis) {
+    this.budgetMillis = budgetMillis;
+    this.leastRounds = leastRounds;
+    this.mostRounds = mostRounds;
     this.warmUpMillis = warmUpMillis;
     this.turnMillis = turnMillis;
   }
 
-  /** How often each contender has its turn. */
-  int rounds() {
-    return rounds;
+  /** How often each contender has its turn, if a round takes so long. */
+  int rounds(double roundNanos) {
+    double affordable = budgetMillis * 1e6 / roundNanos;
+    return (int) Math.max(leastRounds, Math.min(mostRounds, affordable));
   }
 
   /** How long each contender runs before the first round. */

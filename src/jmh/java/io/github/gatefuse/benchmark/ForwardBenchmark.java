@@ -2,6 +2,7 @@
 package io.github.gatefuse.benchmark;
 
 import io.github.gatefuse.Cell;
+import io.github.gatefuse.Precision;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -47,7 +48,7 @@ public class ForwardBenchmark {
   /** Makes the network and all buffers. */
   @Setup
   public void open() {
-    contender = new GateFuseContender(Shape.of(shape), Cell.of(cell), threads);
+    contender = new GateFuseContender(Shape.of(shape), Cell.of(cell), Precision.FLOAT32, threads);
   }
 
   /** Frees the network. */

@@ -17,7 +17,7 @@ final class MachineFacts {
   private static final Set<String> FLAGS =
       Set.of("avx", "avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16");
 
-  /** Set by scripts/bench. */
+  /** Set by scripts/bench-cpu. */
   private static final String COMMIT_PROPERTY = "gatefuse.benchmark.commit";
 
   private MachineFacts() {}
@@ -53,6 +53,18 @@ final class MachineFacts {
       caches.append(' ').append(text(cache.resolve("size")));
     }
     return caches.toString();
+  }
+
+  /** The size of the first processor's cache of a level, the one for data. */
+  static long cacheBytes(int level) {
+    Path folder = Path.of("/sys/devices/system/cpu/cpu0/cache");
+    for (int i = 0; Files.isDirectory(folder.resolve("index" + i)); i++) {
+      Path cache = folder.resolve("index" + i);
+      if (text(cache.resolve("level")).equals(Integer.toString(level))) {
+        return Long.parseLong(text(cache.resolve("size")).replace("K", "")) * 1024;
+      }
+    }
+    throw new IllegalStateException("the size of the cache of level " + level + " is not known");
   }
 
   /** What Linux tells; nothing on other systems. */

@@ -5,20 +5,51 @@ import ai.onnxruntime.OnnxTensor;
 import ai.onnxruntime.OrtEnvironment;
 import ai.onnxruntime.OrtException;
 import ai.onnxruntime.OrtSession;
-import io.github.gatefuse.Cell;
 import java.nio.FloatBuffer;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.function.Function;
 
 /**
- * The LSTM operator of ONNX Runtime, in the fastest way that its Java interface has: constant
- * weights, which it packs once; input and output in tensors over direct buffers, made once (a
- * pinned output is written in place). One thread at a time.
+ * ONNX Runtime, in the fastest way that its Java interface has: constant weights, which it packs
+ * once; input and output in tensors over direct buffers, made once (a pinned output is written in
+ * place). One thread at a time.
  */
 final class OrtContender implements Contender {
+  /** A model and the shape of its output. */
+  private enum Network {
+    LSTM("LSTM", OnnxModels::lstm),
+    SCAN("Scan", OnnxModels::refine),
+    INT8("DynamicQuantizeLSTM", OnnxModels::quantizedLstm);
+
+    private final String operator;
+    private final Function<Shape, byte[]> model;
+
+    Network(String operator, Function<Shape, byte[]> model) {
+      this.operator = operator;
+      this.model = model;
+    }
+
+    static Network of(Race race) {
+      return switch (race) {
+        case STANDARD -> LSTM;
+        case REFINE -> SCAN;
+        case INT8 -> INT8;
+        case BFLOAT16 -> throw new IllegalArgumentException("bfloat16");
+      };
+    }
+
+    /** The operators have a dimension of directions. */
+    long[] output(Shape shape) {
+      return this == SCAN
+          ? new long[] {shape.steps(), shape.batch(), shape.size()}
+          : new long[] {shape.steps(), 1, shape.batch(), shape.size()};
+    }
+  }
+
   /** What the worker threads of a session do while there is no work. */
-  enum Waiting {
+  private enum Waiting {
     /** One thread: there are no workers. */
     NONE(Map.of()),
     /** The default: they spin, also for a while after a call, so that the next finds them awake. */
@@ -40,8 +71,7 @@ final class OrtContender implements Contender {
     }
   }
 
-  static final String PREFIX = "onnxruntime";
-
+  private final Network network;
   private final Waiting waiting;
   private final int threads;
   private final OrtEnvironment environment = OrtEnvironment.getEnvironment();
@@ -50,7 +80,8 @@ final class OrtContender implements Contender {
   private final Map<String, OnnxTensor> inputs;
   private final Map<String, OnnxTensor> outputs;
 
-  OrtContender(Shape shape, int threads, Waiting waiting) {
+  private OrtContender(Network network, Shape shape, int threads, Waiting waiting) {
+    this.network = network;
     this.waiting = waiting;
     this.threads = threads;
     output = shape.zeros();
@@ -62,15 +93,21 @@ final class OrtContender implements Contender {
       for (Map.Entry<String, String> entry : waiting.entries.entrySet()) {
         options.addConfigEntry(entry.getKey(), entry.getValue());
       }
-      byte[] model = OnnxLstm.model(shape, shape.weights(Cell.LSTM));
-      session = environment.createSession(model, options);
+      session = environment.createSession(network.model.apply(shape), options);
       inputs =
-          Map.of(OnnxLstm.INPUT, tensor(shape.input(), shape.steps(), shape.batch(), shape.size()));
-      outputs =
-          Map.of(OnnxLstm.OUTPUT, tensor(output, shape.steps(), 1, shape.batch(), shape.size()));
+          Map.of(
+              OnnxModels.INPUT, tensor(shape.input(), shape.steps(), shape.batch(), shape.size()));
+      outputs = Map.of(OnnxModels.OUTPUT, tensor(output, network.output(shape)));
     } catch (OrtException e) {
       throw new IllegalStateException("ONNX Runtime: " + e.getMessage(), e);
     }
+  }
+
+  /** The network of a race in all settings that may be the fastest. */
+  static List<Contender> settings(Race race, Shape shape, int threads) {
+    return Waiting.all(threads).stream()
+        .<Contender>map(waiting -> new OrtContender(Network.of(race), shape, threads, waiting))
+        .toList();
   }
 
   private OnnxTensor tensor(FloatBuffer buffer, long... shape) throws OrtException {
@@ -79,9 +116,10 @@ final class OrtContender implements Contender {
 
   @Override
   public String name() {
+    String name = "ONNX Runtime " + network.operator;
     return waiting == Waiting.NONE
-        ? PREFIX
-        : PREFIX + " " + waiting.name().toLowerCase(Locale.ROOT).replace('_', ' ');
+        ? name
+        : name + ", " + waiting.name().toLowerCase(Locale.ROOT).replace('_', ' ');
   }
 
   @Override

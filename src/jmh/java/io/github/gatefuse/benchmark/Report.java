@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.gatefuse.benchmark;
 
-import io.github.gatefuse.Cell;
+import static io.github.gatefuse.benchmark.Text.number;
+import static io.github.gatefuse.benchmark.Text.quartiles;
+import static io.github.gatefuse.benchmark.Text.row;
+
 import io.github.gatefuse.cli.CommandLineAccess;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Comparator;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 
 /** Collects what was measured, and writes it for people and for programs. Not thread-safe. */
 final class Report {
-  private static final String STANDARD = GateFuseContender.name(Cell.LSTM);
-  private static final String REFINE = GateFuseContender.name(Cell.LSTM_REFINE);
-
-  private final String options;
+  private final String command;
   private final boolean quick;
 
   /** As it was at the start: the load at the end would be our own. */
@@ -27,16 +27,32 @@ final class Report {
   private final OtherWork otherWork = new OtherWork();
 
   private final List<Series> series = new ArrayList<>();
+  private final List<String> refusals = new ArrayList<>();
+  private final List<Ceilings> ceilings = new ArrayList<>();
   private final List<CallOverhead> overheads = new ArrayList<>();
   private ScoreComparison score;
 
-  Report(String options, boolean quick) {
-    this.options = options;
+  Report(List<String> options, boolean quick) {
+    command = ("scripts/bench-cpu " + String.join(" ", options)).strip();
     this.quick = quick;
   }
 
-  void add(List<Series> more) {
-    series.addAll(more);
+  /** What a {@link Comparison} wrote. */
+  void addLines(List<String> lines) {
+    for (String line : lines) {
+      if (line.startsWith(Comparison.REFUSED)) {
+        String refusal = line.substring(Comparison.REFUSED.length());
+        if (!refusals.contains(refusal)) {
+          refusals.add(refusal);
+        }
+      } else {
+        series.add(Series.of(line));
+      }
+    }
+  }
+
+  void add(Ceilings more) {
+    ceilings.add(more);
   }
 
   void addOverheads(List<CallOverhead> more) {
@@ -47,59 +63,51 @@ final class Report {
     score = comparison;
   }
 
-  /** Writes both files; gives the text. */
+  /** Writes all files; gives the text. */
   String write(Path folder, String name) throws IOException {
     machine.put("other_work", otherWork.text());
     Files.createDirectories(folder);
-    String markdown = markdown(name);
+    String markdown = markdown(folder, name);
     Files.writeString(folder.resolve(name + ".md"), markdown);
     Files.writeString(folder.resolve(name + ".json"), CommandLineAccess.json(facts()) + "\n");
     return markdown;
   }
 
-  /** The contenders of one shape and number of threads. */
-  private record Match(Series standard, Series peer, Series refine) {
-    Spread overPeer() {
-      return Spread.ofRatio(peer.nanos(), standard.nanos());
-    }
-
-    Spread refineOverStandard() {
-      return Spread.ofRatio(refine.nanos(), standard.nanos());
-    }
+  /** For each race and number of threads that were run, in this order. */
+  List<Standing.Summary> summaries() {
+    List<Standing> standings = Standing.all(series);
+    return Arrays.stream(Race.values())
+        .flatMap(
+            race ->
+                threads().stream()
+                    .map(threads -> Standing.Summary.of(race, threads, standings))
+                    .flatMap(Optional::stream))
+        .toList();
   }
 
-  private List<Match> matches() {
-    return series.stream().filter(s -> s.contender().equals(STANDARD)).map(this::match).toList();
+  private List<Integer> threads() {
+    return series.stream().map(Series::threads).distinct().toList();
   }
 
-  private Match match(Series standard) {
-    List<Series> others =
-        series.stream()
-            .filter(s -> s.threads() == standard.threads() && s.shape().equals(standard.shape()))
-            .toList();
-    Series peer =
-        others.stream()
-            .filter(s -> s.contender().startsWith(OrtContender.PREFIX))
-            .min(Comparator.comparingDouble(s -> s.spread().median()))
-            .orElseThrow();
-    Series refine =
-        others.stream().filter(s -> s.contender().equals(REFINE)).findFirst().orElseThrow();
-    return new Match(standard, peer, refine);
-  }
-
-  private String markdown(String name) {
+  private String markdown(Path folder, String name) {
     StringBuilder out = new StringBuilder("# Benchmark " + name + "\n\n");
     if (quick) {
       out.append("**A quick run: few samples, rough numbers.**\n\n");
     }
-    out.append("    scripts/bench ").append(options).append("\n\n");
+    out.append("    ").append(command).append("\n\n");
     out.append("How it is measured: [performance notes](../performance-notes.md).\n\n");
     out.append("| machine | |\n|---|---|\n");
     machine.forEach(
         (key, value) -> out.append("| ").append(key).append(" | ").append(value).append(" |\n"));
     if (!series.isEmpty()) {
-      comparison(out);
-      contenders(out);
+      summary(out);
+      for (Race race : Race.values()) {
+        race(out, race);
+      }
+      refineOverStandard(out);
+      Roofline roofline = new Roofline(series, ceilings);
+      roofline.write(out, folder, name);
+      ways(out);
     }
     if (!overheads.isEmpty()) {
       overhead(out);
@@ -110,58 +118,99 @@ final class Report {
     return out.toString();
   }
 
-  private void comparison(StringBuilder out) {
+  private void summary(StringBuilder out) {
     out.append(
         """
 
-        ## Standard LSTM and refine LSTM, float32
+        ## Ratios to the best peer
 
-        Time per call, median (quartiles) of %d turns. Speed-up: the time of ONNX Runtime, at
-        each shape in its fastest setting, over ours, by rounds. Refine / standard: the time of our
-        refine LSTM over that of our standard LSTM, by rounds. 1x1x8 is little but the call.
+        The time of the fastest peer at each shape over ours; above 1 ours is faster. 1x1x8, which
+        is little but the call, does not count. DL4J is not among the peers: where it was tried before
+        (1.0.0-M2.1) it was 2 to 100 times slower than the fastest.
 
-        | B x T x H | threads | LSTM | ONNX Runtime | speed-up | refine LSTM | refine / standard |
-        |---|---|---|---|---|---|---|
-        """
-            .formatted(series.get(0).nanos().length));
-    for (Match match : matches()) {
-      Series standard = match.standard();
-      row(
-          out,
-          standard.shape(),
-          standard.threads(),
-          time(standard),
-          time(match.peer()),
-          "**" + number(match.overPeer().median()) + "** " + quartiles(match.overPeer(), 1),
-          time(match.refine()),
-          "**"
-              + number(match.refineOverStandard().median())
-              + "** "
-              + quartiles(match.refineOverStandard(), 1));
+        | | threads | geometric mean | least |
+        |---|---|---|---|
+        """);
+    for (Standing.Summary s : summaries()) {
+      row(out, s.race().id(), s.threads(), "**" + number(s.geomean()) + "**", number(s.least()));
     }
   }
 
-  private void contenders(StringBuilder out) {
-    out.append("\nAll contenders, with the fastest turn:\n\n");
+  private void race(StringBuilder out, Race race) {
+    List<Series> all = series.stream().filter(s -> s.race() == race).toList();
+    if (all.isEmpty()) {
+      return;
+    }
     out.append(
-        "| B x T x H | threads | contender | time per call | fastest | GFLOP/s |\n"
-            + "|---|---|---|---|---|---|\n");
-    for (Series s : series) {
-      double operations = 16.0 * s.shape().count() * s.shape().size();
+        """
+
+        ## %s: %s, %s
+
+        Time per call, median (quartiles) of the turns; the ratio is the contender's time over ours,
+        by rounds, median (quartiles). Error: the largest difference to our float32 outputs.
+
+        | B x T x H | threads | contender | time per call | fastest | GFLOP/s | error | ratio |
+        |---|---|---|---|---|---|---|---|
+        """
+            .formatted(race.id(), race.cell().id(), race.precision()));
+    for (Series s : all) {
       row(
           out,
           s.shape(),
           s.threads(),
           s.contender(),
-          time(s),
-          Time.of(s.spread().least()),
-          number(operations / s.spread().median()));
+          Text.time(s.spread()),
+          Text.Time.of(s.spread().least()),
+          number(s.gigaflops()),
+          Text.format("%.1e", s.error()),
+          s.isOurs() ? "" : ours(race, s).map(o -> ratio(s, o)).orElse("ours is missing"));
     }
-    out.append("\nHow they ran:\n\n");
+  }
+
+  private static String ratio(Series dividend, Series divisor) {
+    return Text.ratio(Spread.ofRatio(dividend.nanos(), divisor.nanos()));
+  }
+
+  /** Of a race, at the shape and with the threads of another. */
+  private Optional<Series> ours(Race race, Series other) {
+    return series.stream()
+        .filter(s -> s.isOurs() && s.race() == race)
+        .filter(s -> s.threads() == other.threads() && s.shape().equals(other.shape()))
+        .findFirst();
+  }
+
+  private void refineOverStandard(StringBuilder out) {
+    List<Series> refine =
+        series.stream()
+            .filter(s -> s.isOurs() && s.race() == Race.REFINE)
+            .filter(s -> ours(Race.STANDARD, s).isPresent())
+            .toList();
+    if (refine.isEmpty()) {
+      return;
+    }
+    out.append(
+        """
+
+        ## Our refine LSTM over our standard LSTM
+
+        | B x T x H | threads | refine / standard |
+        |---|---|---|
+        """);
+    for (Series s : refine) {
+      row(out, s.shape(), s.threads(), ratio(s, ours(Race.STANDARD, s).orElseThrow()));
+    }
+  }
+
+  private void ways(StringBuilder out) {
+    out.append("\n## How they ran\n\n");
     series.stream()
         .map(s -> "- " + s.contender() + ", threads " + s.threads() + ": " + s.path() + "\n")
         .distinct()
         .forEach(out::append);
+    if (!refusals.isEmpty()) {
+      out.append("\nNot run here:\n\n");
+      refusals.forEach(refusal -> out.append("- ").append(refusal).append('\n'));
+    }
   }
 
   private void overhead(StringBuilder out) {
@@ -184,7 +233,7 @@ final class Report {
     String log = score.file() == null ? "a synthetic log" : score.file();
     out.append("\n## gatefuse score\n\n");
     out.append(
-        format(
+        Text.format(
             "%s, %d bytes, with the model that comes along; kilobytes per second, median"
                 + " (quartiles) of %d runs. The reference scored the first %d bytes only and is"
                 + " compared by its speed; on these both give"
@@ -204,76 +253,37 @@ final class Report {
         out,
         number(fast.median() / 1e3) + " " + quartiles(fast, 1e3),
         number(slow.median() / 1e3) + " " + quartiles(slow, 1e3),
-        "**" + number(score.ratio().median()) + "** " + quartiles(score.ratio(), 1));
-  }
-
-  private static void row(StringBuilder out, Object... cells) {
-    for (Object cell : cells) {
-      out.append("| ").append(cell).append(' ');
-    }
-    out.append("|\n");
-  }
-
-  private enum Time {
-    NANOSECONDS("ns", 1),
-    MICROSECONDS("µs", 1e3),
-    MILLISECONDS("ms", 1e6);
-
-    private final String symbol;
-    private final double nanos;
-
-    Time(String symbol, double nanos) {
-      this.symbol = symbol;
-      this.nanos = nanos;
-    }
-
-    static Time unit(double value) {
-      return value < 1e3 ? NANOSECONDS : value < 1e5 ? MICROSECONDS : MILLISECONDS;
-    }
-
-    static String of(double value) {
-      return unit(value).text(value);
-    }
-
-    String text(double value) {
-      return number(value / nanos) + " " + symbol;
-    }
-  }
-
-  private static String time(Series series) {
-    Spread spread = series.spread();
-    Time unit = Time.unit(spread.median());
-    return unit.text(spread.median()) + " " + quartiles(spread, unit.nanos);
-  }
-
-  private static String quartiles(Spread spread, double unit) {
-    return "(" + number(spread.lower() / unit) + " to " + number(spread.upper() / unit) + ")";
-  }
-
-  /** Three digits or more. */
-  private static String number(double value) {
-    if (value >= 100) {
-      return format("%.0f", value);
-    }
-    if (value >= 10) {
-      return format("%.1f", value);
-    }
-    return value >= 0.1 ? format("%.2f", value) : format("%.3g", value);
-  }
-
-  private static String format(String format, Object... values) {
-    return String.format(Locale.ROOT, format, values);
+        Text.ratio(score.ratio()));
   }
 
   private Map<String, Object> facts() {
     Map<String, Object> facts = new LinkedHashMap<>();
-    facts.put("command", "scripts/bench " + options);
+    facts.put("command", command);
     facts.put("quick", quick);
     facts.put("machine", machine);
+    facts.put("summary", summaries().stream().map(Report::facts).toList());
+    facts.put("ratios", Standing.all(series).stream().map(Report::facts).toList());
     facts.put("nanoseconds_per_call", series.stream().map(Report::facts).toList());
-    facts.put("ratios", matches().stream().map(Report::facts).toList());
+    facts.put("not_run", refusals);
+    facts.put("ceilings", ceilings.stream().map(Ceilings::facts).toList());
     facts.put("overhead", overheads.stream().map(CallOverhead::facts).toList());
     facts.put("score", score == null ? null : score.facts());
+    return facts;
+  }
+
+  private static Map<String, Object> facts(Standing.Summary summary) {
+    Map<String, Object> facts = new LinkedHashMap<>();
+    facts.put("race", summary.race().id());
+    facts.put("threads", summary.threads());
+    facts.put("geometric_mean", summary.geomean());
+    facts.put("least", summary.least());
+    return facts;
+  }
+
+  private static Map<String, Object> facts(Standing standing) {
+    Map<String, Object> facts = key(standing.ours());
+    facts.put("peer", standing.peer().contender());
+    facts.put("peer_over_gatefuse", standing.ratio().facts());
     return facts;
   }
 
@@ -281,20 +291,14 @@ final class Report {
     Map<String, Object> facts = key(series);
     facts.put("contender", series.contender());
     facts.put("path", series.path());
+    facts.put("error", series.error());
     facts.putAll(series.spread().facts());
-    return facts;
-  }
-
-  private static Map<String, Object> facts(Match match) {
-    Map<String, Object> facts = key(match.standard());
-    facts.put("peer", match.peer().contender());
-    facts.put("peer_over_gatefuse", match.overPeer().facts());
-    facts.put("refine_over_standard", match.refineOverStandard().facts());
     return facts;
   }
 
   private static Map<String, Object> key(Series series) {
     Map<String, Object> facts = new LinkedHashMap<>();
+    facts.put("race", series.race().id());
     facts.put("batch", series.shape().batch());
     facts.put("steps", series.shape().steps());
     facts.put("size", series.shape().size());

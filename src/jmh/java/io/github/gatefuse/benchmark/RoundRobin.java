@@ -36,11 +36,14 @@ final class RoundRobin {
   /** Nanoseconds per call, [contender][round]. */
   double[][] time(List<Contender> contenders) {
     int[] blocks = new int[contenders.size()];
+    double roundNanos = 0;
     for (int i = 0; i < blocks.length; i++) {
-      blocks[i] = warmUp(contenders.get(i));
+      double call = warmUp(contenders.get(i));
+      blocks[i] = (int) Math.max(1, BLOCK_NANOS / call);
+      roundNanos += turnNanos(call);
     }
-    double[][] nanos = new double[contenders.size()][effort.rounds()];
-    for (int round = 0; round < effort.rounds(); round++) {
+    double[][] nanos = new double[contenders.size()][effort.rounds(roundNanos)];
+    for (int round = 0; round < nanos[0].length; round++) {
       for (int k = 0; k < blocks.length; k++) {
         // Every second round goes backwards: nobody always comes after the same.
         int i = round % 2 == 0 ? k : blocks.length - 1 - k;
@@ -51,11 +54,19 @@ final class RoundRobin {
     return nanos;
   }
 
-  /** How many calls make a block. */
-  private int warmUp(Contender contender) {
+  /** How long a call takes. */
+  private double warmUp(Contender contender) {
     awaitIdle();
+    long begun = System.nanoTime();
     int calls = repeat(contender, effort.warmUpNanos());
-    return (int) Math.max(1, BLOCK_NANOS * calls / effort.warmUpNanos());
+    return (double) (System.nanoTime() - begun) / calls;
+  }
+
+  /** About how long a turn takes with calls of a length. */
+  private double turnNanos(double call) {
+    return IDLE_PROBE_MILLIS * 1e6
+        + Math.max(SETTLE_NANOS, call)
+        + Math.max(effort.turnNanos(), LEAST_BLOCKS * Math.max(call, BLOCK_NANOS));
   }
 
   private double turn(Contender contender, int block) {

@@ -49,6 +49,20 @@ record Shape(int batch, int steps, int size) {
     return Math.multiplyExact(Math.multiplyExact(batch, steps), size);
   }
 
+  /** Of the products, a multiplication and an addition counting as two. */
+  double operations() {
+    return 16.0 * count() * size;
+  }
+
+  /**
+   * Bytes in float32, if the recurrent weights are read at every step and all else once: the
+   * weights for the inputs, the inputs and the outputs.
+   */
+  double bytes() {
+    double matrix = 4.0 * size * size;
+    return Float.BYTES * (steps * matrix + matrix + 2.0 * count());
+  }
+
   FloatBuffer zeros() {
     return ByteBuffer.allocateDirect(Math.multiplyExact(Float.BYTES, count()))
         .order(ByteOrder.nativeOrder())

@@ -10,12 +10,11 @@ import java.util.List;
 import java.util.stream.Stream;
 
 /**
- * All benchmarks of the CPU, for {@code scripts/bench}: runs them and writes the report.
+ * All benchmarks of the CPU, for {@code scripts/bench-cpu}: runs them and writes the report.
  * Thread-safe; it keeps no state.
  */
 public final class Suite {
-  /** So small that nothing but the call is left. */
-  private static final Shape EMPTY = new Shape(1, 1, 8);
+  private static final Path HOME = Path.of(System.getProperty("gatefuse.home", ""));
 
   private Suite() {}
 
@@ -32,25 +31,30 @@ public final class Suite {
       return;
     }
     try {
-      run(SuiteOptions.parse(args), String.join(" ", args));
+      run(SuiteOptions.parse(args), List.of(args));
     } catch (IllegalArgumentException | IllegalStateException e) {
-      System.err.println("bench: " + e.getMessage());
+      System.err.println("bench-cpu: " + e.getMessage());
       System.exit(2);
     }
   }
 
-  private static void run(SuiteOptions options, String words)
+  private static void run(SuiteOptions options, List<String> words)
       throws IOException, InterruptedException {
     Path work = Files.createTempDirectory("gatefuse-bench");
     try {
       Report report = new Report(words, options.quick());
-      if (options.parts().contains(SuiteOptions.LSTM)) {
+      if (!options.races().isEmpty()) {
         for (int threads : options.threads()) {
-          report.add(compare(options, threads, work.resolve(threads + ".tsv")));
+          report.addLines(compare(words, threads, work.resolve(threads + ".tsv")));
         }
       }
       if (options.check()) {
         return;
+      }
+      if (!options.races().isEmpty()) {
+        for (int threads : options.threads()) {
+          report.add(Ceilings.measure(threads));
+        }
       }
       if (options.parts().contains(SuiteOptions.OVERHEAD)) {
         System.err.println("overhead of a call");
@@ -61,34 +65,33 @@ public final class Suite {
         int threads = options.threads().stream().mapToInt(Integer::intValue).max().orElseThrow();
         report.addScore(ScoreComparison.run(options.log(), threads, options.quick(), work));
       }
-      String markdown = report.write(options.output(), "cpu-" + LocalDate.now());
-      System.out.print(markdown);
+      System.out.print(report.write(options.output(), "cpu-" + LocalDate.now()));
+      System.out.println();
+      report.summaries().forEach(summary -> System.out.println(summary.line()));
     } finally {
       delete(work);
     }
   }
 
   /** In a process of its own, so that no other number of threads leaves a trace. */
-  private static List<Series> compare(SuiteOptions options, int threads, Path result)
+  private static List<String> compare(List<String> words, int threads, Path result)
       throws IOException, InterruptedException {
-    String effort =
-        options.check() ? "CHECK" : (options.quick() ? Effort.QUICK : Effort.FULL).name();
-    List<String> command = new ArrayList<>();
+    List<String> command = new ArrayList<>(Pinning.words(threads));
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.addAll(List.of("-XX:+UseSerialGC", "-Xms256m", "-Dslf4j.internal.verbosity=ERROR"));
+    command.addAll(TorchContender.javaOptions(threads, HOME.resolve("target").resolve("djl")));
     command.addAll(List.of("-cp", System.getProperty("java.class.path")));
     command.add(Comparison.class.getName());
-    command.addAll(List.of(Integer.toString(threads), result.toString(), effort));
-    if (threads == 1) {
-      command.add(EMPTY.toString());
-    }
-    options.shapes().forEach(shape -> command.add(shape.toString()));
-    int code = new ProcessBuilder(command).inheritIO().start().waitFor();
-    if (code != 0) {
+    command.addAll(List.of(Integer.toString(threads), result.toString()));
+    command.addAll(words);
+    ProcessBuilder builder = new ProcessBuilder(command).inheritIO();
+    // Read by the OpenMP of oneDNN and of libtorch, where they are loaded.
+    builder.environment().put("OMP_NUM_THREADS", Integer.toString(threads));
+    if (builder.start().waitFor() != 0) {
       throw new IllegalStateException(
           "the comparison with " + threads + " threads failed; see above");
     }
-    return Files.readAllLines(result).stream().map(Series::of).toList();
+    return Files.readAllLines(result);
   }
 
   private static void delete(Path folder) throws IOException {

@@ -4,12 +4,11 @@ package io.github.gatefuse.benchmark;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Deque;
 import java.util.List;
-import java.util.Set;
-import java.util.TreeSet;
+import java.util.function.Function;
+import java.util.stream.Stream;
 
 /**
  * What {@link Suite} was asked for. Immutable.
@@ -17,48 +16,55 @@ import java.util.TreeSet;
  * @param quick whether rough numbers will do
  * @param check whether results are compared and nothing is timed
  * @param parts of {@link #PARTS}
- * @param shapes for the comparison of LSTMs
- * @param threads for the comparison of LSTMs; the largest for the score
+ * @param peers to compare with
+ * @param shapes for the races
+ * @param threads for the races; the largest for the score
  * @param log to score; null for a synthetic one
  * @param output the folder for the report
  */
 record SuiteOptions(
     boolean quick,
     boolean check,
-    Set<String> parts,
+    List<String> parts,
+    List<Peer> peers,
     List<Shape> shapes,
     List<Integer> threads,
     Path log,
     Path output) {
 
-  static final String LSTM = "lstm";
   static final String OVERHEAD = "overhead";
   static final String SCORE = "score";
-  static final List<String> PARTS = List.of(LSTM, OVERHEAD, SCORE);
+  static final List<String> PARTS =
+      Stream.concat(Arrays.stream(Race.values()).map(Race::id), Stream.of(OVERHEAD, SCORE))
+          .toList();
+  private static final List<String> PEERS = Arrays.stream(Peer.values()).map(Peer::id).toList();
 
   static final String USAGE =
       """
-      Usage: scripts/bench [OPTION...]
+      Usage: scripts/bench-cpu [OPTION...]
 
         --quick           a first look: few samples, rough numbers
         --check           only compare results, time nothing
-        --only PART,...   lstm (against ONNX Runtime), overhead (of a call), score (of a log)
-        --shapes BxTxH,.. the shapes for lstm (1x100x256,8x100x256,32x100x512)
-        --all             further shapes: 1x100x128, 1x100x512, 128x100x128
+        --only PART,...   standard, refine, bfloat16, int8 (the LSTMs against peers), overhead (of
+                          a call), score (of a log)
+        --peers PEER,...  onnxruntime, onednn, libtorch
+        --shapes BxTxH,.. the shapes for the LSTMs
         --threads N,...   the numbers of threads, each in a process of its own (1,2)
         --log FILE        the log for score (a synthetic one of 1 MB)
         --output DIR      where the report goes (docs/benchmarks)
         --no-build        run what was built before
       """;
 
-  private static final String SHAPES = "1x100x256,8x100x256,32x100x512";
-  private static final String MORE_SHAPES = "1x100x128,1x100x512,128x100x128";
+  private static final String SHAPES =
+      "1x100x128,1x100x256,1x100x512,1x100x1024,8x100x256,32x100x256,32x100x512,64x50x1024,"
+          + "128x100x128";
 
   static SuiteOptions parse(String[] args) {
     boolean quick = false;
     boolean check = false;
     List<String> parts = PARTS;
-    List<Shape> shapes = shapes(SHAPES);
+    List<String> peers = PEERS;
+    List<Shape> shapes = list(SHAPES, Shape::of);
     List<Integer> threads = List.of(1, 2);
     Path log = null;
     Path output = Path.of(System.getProperty("gatefuse.home", ""), "docs", "benchmarks");
@@ -68,25 +74,25 @@ record SuiteOptions(
       switch (word) {
         case "--quick" -> quick = true;
         case "--check" -> check = true;
-        case "--all" -> {
-          shapes = new ArrayList<>(shapes);
-          shapes.addAll(shapes(MORE_SHAPES));
-        }
-        case "--only" -> parts = List.of(value(word, words).split(","));
-        case "--shapes" -> shapes = shapes(value(word, words));
+        case "--only" -> parts = some(word, words, PARTS);
+        case "--peers" -> peers = some(word, words, PEERS);
+        case "--shapes" -> shapes = list(value(word, words), Shape::of);
         case "--threads" -> threads = numbers(value(word, words));
         case "--log" -> log = Path.of(value(word, words));
         case "--output" -> output = Path.of(value(word, words));
         default -> throw new IllegalArgumentException("unknown option " + word + "\n" + USAGE);
       }
     }
-    if (!PARTS.containsAll(parts)) {
-      throw new IllegalArgumentException("--only: expected some of " + PARTS + ", got " + parts);
-    }
     if (log != null && !Files.isReadable(log)) {
       throw new IllegalArgumentException("--log: expected a file that can be read, got " + log);
     }
-    return new SuiteOptions(quick, check, new TreeSet<>(parts), shapes, threads, log, output);
+    return new SuiteOptions(
+        quick, check, parts, peers.stream().map(Peer::of).toList(), shapes, threads, log, output);
+  }
+
+  /** Those parts that are races. */
+  List<Race> races() {
+    return Arrays.stream(Race.values()).filter(race -> parts.contains(race.id())).toList();
   }
 
   private static String value(String option, Deque<String> words) {
@@ -96,15 +102,24 @@ record SuiteOptions(
     return words.pop();
   }
 
-  private static List<Shape> shapes(String list) {
-    return Arrays.stream(list.split(",")).map(Shape::of).toList();
+  private static <T> List<T> list(String text, Function<String, T> element) {
+    return Arrays.stream(text.split(",")).map(element).toList();
   }
 
-  private static List<Integer> numbers(String list) {
+  private static List<String> some(String option, Deque<String> words, List<String> of) {
+    List<String> chosen = list(value(option, words), Function.identity());
+    if (!of.containsAll(chosen)) {
+      throw new IllegalArgumentException(
+          option + ": expected some of " + String.join(", ", of) + "; got " + chosen);
+    }
+    return chosen;
+  }
+
+  private static List<Integer> numbers(String text) {
     try {
-      return Arrays.stream(list.split(",")).map(Integer::valueOf).toList();
+      return list(text, Integer::valueOf);
     } catch (NumberFormatException e) {
-      throw new IllegalArgumentException("--threads: expected numbers such as 1,2; got " + list, e);
+      throw new IllegalArgumentException("--threads: expected numbers such as 1,2; got " + text, e);
     }
   }
 }

@@ -79,15 +79,20 @@ final class Charts {
 
   private static void add(XYChart chart, Figure figure, int number) {
     Figure.Line line = figure.lines().get(number);
-    double[][] points = line.points(figure);
-    if (points[0].length == 0) {
+    double[][] data = line.points(figure);
+    if (data[0].length == 0) {
       return;
     }
     // Names have to differ; those that are not shown may be anything.
     String name = line.name() == null ? "line " + number : line.name();
-    XYSeries series = chart.addSeries(name, points[0], points[1]);
+    XYSeries series = chart.addSeries(name, data[0], data[1]);
     series.setShowInLegend(line.name() != null);
-    series.setMarker(points[0].length == 1 ? SeriesMarkers.CIRCLE : SeriesMarkers.NONE);
+    boolean points = line.style() == Figure.Style.POINTS;
+    if (points) {
+      series.setXYSeriesRenderStyle(XYSeries.XYSeriesRenderStyle.Scatter);
+    }
+    boolean marked = points || data[0].length == 1;
+    series.setMarker(marked ? SeriesMarkers.CIRCLE : SeriesMarkers.NONE);
     Color color = line.color() < 0 ? GREY : COLORS[line.color() % COLORS.length];
     series.setLineColor(color);
     series.setMarkerColor(color);
@@ -96,7 +101,7 @@ final class Charts {
 
   private static BasicStroke stroke(Figure.Style style) {
     return switch (style) {
-      case SOLID -> new BasicStroke(2.2f, BasicStroke.CAP_ROUND, BasicStroke.JOIN_ROUND);
+      case SOLID, POINTS -> new BasicStroke(2.2f, BasicStroke.CAP_ROUND, BasicStroke.JOIN_ROUND);
       case THIN -> new BasicStroke(1f, BasicStroke.CAP_ROUND, BasicStroke.JOIN_ROUND);
       case DASHED ->
           new BasicStroke(

@@ -30,7 +30,9 @@ record Figure(String name, String title, String caption, Axis x, Axis y, List<Li
     /** One of several that belong together. */
     THIN,
     /** For comparison. */
-    DASHED
+    DASHED,
+    /** No line: its points by themselves. */
+    POINTS
   }
 
   /**
