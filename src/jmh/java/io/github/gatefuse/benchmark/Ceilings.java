@@ -15,10 +15,14 @@ import java.util.Map;
  *
  * @param threads how many
  * @param gigaflops of fused multiplications and additions in float32
- * @param gigabytes read per second, by the memory's name, nearest first
+ * @param gigabytes read per second, by the memory's name and the bytes a thread read, nearest first
  */
 record Ceilings(int threads, double gigaflops, Map<String, Double> gigabytes) {
   private static final String PEAK = "FMA";
+
+  // Where the sizes are not known. The report names those of the buffers that were read.
+  private static final long USUAL_L2 = 1L << 20;
+  private static final long USUAL_L3 = 1L << 25;
 
   static Ceilings measure(int threads) throws IOException, InterruptedException {
     Path program =
@@ -27,21 +31,26 @@ record Ceilings(int threads, double gigaflops, Map<String, Double> gigabytes) {
     List<String> command = new ArrayList<>(Pinning.words(threads));
     command.add(program.toString());
     command.add(Integer.toString(threads));
-    command.add(Long.toString(MachineFacts.cacheBytes(2)));
-    command.add(Long.toString(MachineFacts.cacheBytes(3)));
+    command.add(Long.toString(MachineFacts.cacheBytes(2).orElse(USUAL_L2)));
+    command.add(Long.toString(MachineFacts.cacheBytes(3).orElse(USUAL_L3)));
     Process process =
         new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
     String text = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     if (process.waitFor() != 0) {
       throw new IllegalStateException("cpu_ceilings failed; see above");
     }
-    Map<String, Double> giga = new LinkedHashMap<>();
+    double peak = 0;
+    Map<String, Double> reads = new LinkedHashMap<>();
     for (String line : text.lines().toList()) {
       String[] fields = line.split("\t");
-      giga.put(fields[0], Double.parseDouble(fields[2]) / 1e9);
+      double giga = Double.parseDouble(fields[2]) / 1e9;
+      if (fields[0].equals(PEAK)) {
+        peak = giga;
+      } else {
+        reads.put(fields[0] + " (" + Long.parseLong(fields[1]) / 1024 + " KiB)", giga);
+      }
     }
-    double peak = giga.remove(PEAK);
-    return new Ceilings(threads, peak, giga);
+    return new Ceilings(threads, peak, reads);
   }
 
   /** For JSON. */

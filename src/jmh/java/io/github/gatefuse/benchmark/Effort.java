@@ -8,7 +8,7 @@ enum Effort {
   /** To choose among settings. */
   CHOICE(1500, 3, 7, 200, 15),
   /** For numbers to quote. */
-  FULL(20_000, 9, 31, 300, 30);
+  FULL(16_000, 9, 31, 300, 30);
 
   private final int budgetMillis;
   private final int leastRounds;

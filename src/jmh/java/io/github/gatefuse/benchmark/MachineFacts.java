@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalLong;
 import java.util.Set;
 import java.util.TreeSet;
 
@@ -55,16 +56,16 @@ final class MachineFacts {
     return caches.toString();
   }
 
-  /** The size of the first processor's cache of a level, the one for data. */
-  static long cacheBytes(int level) {
+  /** The size of the first processor's cache of a level; not every guest is told. */
+  static OptionalLong cacheBytes(int level) {
     Path folder = Path.of("/sys/devices/system/cpu/cpu0/cache");
     for (int i = 0; Files.isDirectory(folder.resolve("index" + i)); i++) {
       Path cache = folder.resolve("index" + i);
       if (text(cache.resolve("level")).equals(Integer.toString(level))) {
-        return Long.parseLong(text(cache.resolve("size")).replace("K", "")) * 1024;
+        return OptionalLong.of(1024 * Long.parseLong(text(cache.resolve("size")).replace("K", "")));
       }
     }
-    throw new IllegalStateException("the size of the cache of level " + level + " is not known");
+    return OptionalLong.empty();
   }
 
   /** What Linux tells; nothing on other systems. */

@@ -55,7 +55,7 @@ final class Roofline {
         ## Roofline
 
         Measured in the same run, the best of five tries: fused multiplications and additions in
-        float32 from registers, and reading a buffer again and again.
+        float32 from registers, and reading a buffer again and again, in each thread one of its own.
 
         | threads | FMA, GFLOP/s | read, GB/s |
         |---|---|---|
