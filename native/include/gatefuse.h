@@ -174,20 +174,27 @@ typedef struct gf_model gf_model;
 /*
  * What the operands of matrix products (weights, inputs and hidden states) are rounded to. Sums,
  * biases, pointwise mathematics, cell states and hidden states as they are carried and given out
- * are float32 in each. The CPU backend has GF_FLOAT32 only.
+ * are float32 in each. The CPU backend has GF_FLOAT32, GF_BFLOAT16 and GF_INT8, and goes back in
+ * GF_FLOAT32 only; the CUDA backend has all but GF_INT8.
+ *
+ * GF_INT8: whole numbers from -127 to 127 times a scale, such that the largest magnitude is 127
+ * (ties to even). Weights have a scale for each output, set with the tensor. An input or a hidden
+ * state has one for itself, found whenever a product reads it. Sums of products are exact. Vectors
+ * whose magnitudes are all below 2^-100 are read as zeros. Since 1.2.
  */
 enum {
   GF_FLOAT32 = 0,  /* float32: nothing is rounded */
   GF_TF32 = 1,     /* 10 bits of fraction, exponent of float32 (round to nearest, ties away) */
   GF_BFLOAT16 = 2, /* 7 bits of fraction, exponent of float32 (ties to even) */
-  GF_FLOAT16 = 3   /* IEEE binary16 (ties to even): weights beyond 65504 become infinite */
+  GF_FLOAT16 = 3,  /* IEEE binary16 (ties to even): weights beyond 65504 become infinite */
+  GF_INT8 = 4      /* 8 bits and a scale */
 };
 
 typedef struct gf_model_options {
   uint32_t struct_size;    /* sizeof(gf_model_options) */
   int32_t backend;         /* GF_BACKEND_*; 0: GF_BACKEND_CPU */
   int32_t instruction_set; /* GF_ISA_*, of the CPU backend */
-  int32_t precision;       /* since 1.1: GF_FLOAT32 .. GF_FLOAT16 */
+  int32_t precision;       /* since 1.1: GF_FLOAT32 .. GF_INT8 */
   int32_t device;          /* since 1.1: 0 .. gf_device_count - 1 */
 } gf_model_options;
 
@@ -267,8 +274,7 @@ typedef struct gf_session_options {
                            error that says why */
   int32_t products;     /* since 1.2: GF_PRODUCTS_*, of the CUDA backend */
   int32_t backward;     /* since 1.2: GF_BACKWARD_* */
-  uint64_t seed;        /* since 1.2: of the draws for the rates that follow, 0 <= rate < 1; the
-                           CUDA backend has none of them yet */
+  uint64_t seed;        /* since 1.2: of the draws for the rates that follow, 0 <= rate < 1 */
   double dropout;       /* since 1.2: of the results of all layers but the last */
   double zoneout_h;     /* since 1.2: of hidden states */
   double zoneout_c;     /* since 1.2: of cell states; 0 for cells without */
@@ -303,6 +309,10 @@ typedef struct gf_session_options {
  * call, in the reverse direction too, and row is the caller's. So the masks are the same for every
  * backend, instruction set and number of threads, for both ways to keep what gf_backward needs, and
  * whatever the lengths are. But a sequence that is cut into calls is not drawn as it is in one.
+ *
+ * On CUDA a session with a rate of zoneout or recurrent dropout goes step by step, there and back:
+ * the tier is GF_TIER_ALTERNATING, and any other that is asked for is an error. Dropout alone
+ * leaves the choice as it is.
  */
 
 /*
@@ -325,7 +335,8 @@ GF_API int64_t gf_session_bytes(const gf_session* session);
 
 /*
  * Writes how the session runs, as lines "key=value" (backend, device, instruction_set, precision,
- * threads, reason; the rates that are not 0; of CUDA also tier and what belongs to it),
+ * threads, reason; products, where the CPU has an instruction for the precision; the rates that are
+ * not 0; of CUDA also tier and what belongs to it),
  * zero-terminated, at most capacity bytes; longer text is cut. text: [capacity], host, not null.
  */
 GF_API gf_status gf_session_path(const gf_session* session, char* text, int64_t capacity);
@@ -383,7 +394,8 @@ typedef struct gf_io {
   int32_t completion;      /* since 1.1: GF_ON_RETURN or, of the CUDA backend, GF_ON_STREAM */
   int32_t training;        /* since 1.2: 1: draws by the session's rates; 0: takes no chances */
   uint64_t draw;           /* since 1.2: in training, the number of the draw: another number gives
-                              other masks, the same number the same ones */
+                              other masks, the same number the same ones. A captured graph
+                              keeps the draw of its capture */
 } gf_io;
 
 /*

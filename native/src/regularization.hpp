@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdio>
+#include <string>
 
 #include "error.hpp"
 #include "gatefuse.h"
@@ -27,7 +29,24 @@ struct Regularization {
   }
 
   bool zones_out() const { return zoneout_h > 0 || zoneout_c > 0; }
-  bool any() const { return dropout > 0 || zones_out() || recurrent_dropout > 0; }
+  // Whether a step may be another one for them. Dropout comes after the steps of a layer.
+  bool in_steps() const { return zones_out() || recurrent_dropout > 0; }
+  bool any() const { return dropout > 0 || in_steps(); }
+
+  // Lines of gf_session_path: the rates that are not 0.
+  std::string lines() const {
+    std::string text;
+    const auto add = [&](const char* name, double rate) {
+      char line[64];
+      std::snprintf(line, sizeof line, "%s=%g\n", name, rate);
+      if (rate > 0) text += line;
+    };
+    add("dropout", dropout);
+    add("zoneout_h", zoneout_h);
+    add("zoneout_c", zoneout_c);
+    add("recurrent_dropout", recurrent_dropout);
+    return text;
+  }
 
  private:
   static double rate(const char* name, double value) {

@@ -14,46 +14,12 @@ namespace {
 
 using namespace gatefuse::test;
 
-// In parts of the largest gradient of a tensor: sums of float32, or what operands lose that are
-// rounded on the way there and on the way back.
-double bound_of(int precision) {
-  constexpr double kBounds[] = {2e-5, 4e-3, 3e-2, 4e-3};
-  return kBounds[precision];
-}
-
 bool fits(const gf_spec& spec, int precision, int tier) {
   const gf_model_options options = cuda_options(precision);
   gf_model* model = nullptr;
   if (gf_model_create(&spec, &options, &model) != GF_OK) return false;
   gf_model_destroy(model);
   return tier_fits(Network(spec, 1, options), tier);
-}
-
-double error_of(const std::vector<float>& actual, const std::vector<float>& expected) {
-  if (actual.size() != expected.size()) return HUGE_VAL;
-  double largest = 1;
-  for (const float one : expected) largest = std::max(largest, std::abs(double{one}));
-  double error = 0;
-  for (size_t i = 0; i < actual.size(); ++i) {
-    const double one = std::abs(double{actual[i]} - expected[i]) / largest;
-    error = one <= error ? error : std::isnan(one) ? HUGE_VAL : one;
-  }
-  return error;
-}
-
-// By tensors: each has a scale of its own.
-double error_of(const Network& network, const Gradients& actual, const Gradients& expected) {
-  double error = std::max({error_of(actual.dx, expected.dx), error_of(actual.dh0, expected.dh0),
-                           error_of(actual.dc0, expected.dc0)});
-  auto at = actual.parameters.begin();
-  auto from = expected.parameters.begin();
-  for (const auto& tensor : network.tensors) {
-    const auto size = static_cast<int64_t>(tensor.size());
-    error = std::max(error, error_of({at, at + size}, {from, from + size}));
-    at += size;
-    from += size;
-  }
-  return error;
 }
 
 Call call_of(const Case& one) {
@@ -96,7 +62,7 @@ void check_case(const Case& one, int precision, int tier) {
     expect(std::string(path).find(back) != std::string::npos, std::string("its path is ") + path);
     const Gradients actual = trainer.backward(call, given);
     const double error = error_of(network, actual, expected);
-    expect(error <= bound_of(precision), "off by " + std::to_string(error));
+    expect(error <= gradient_bound(precision), "off by " + std::to_string(error));
     worst = std::max(worst, error);
     if (precision != GF_FLOAT32) continue;
     expect(same(actual, trainer.backward(call, given)), "other bits again");

@@ -25,7 +25,6 @@ float round_fraction(float x, int bits, bool ties_to_even) {
   const double rounded = ties_to_even ? std::nearbyint(scaled) : std::round(scaled);
   return static_cast<float>(std::ldexp(rounded, exponent - bits - 1));
 }
-float to_bfloat16(float x) { return round_fraction(x, 7, true); }
 float to_tf32(float x) { return round_fraction(x, 10, false); }
 float to_float16(float x) {
   constexpr float kLeastNormal = 0x1p-14f;
@@ -42,9 +41,9 @@ struct Precision {
   double unit;  // the step from one operand to the next, in parts of it
 };
 constexpr Precision kPrecisions[] = {{GF_FLOAT32, "float32", unrounded, 0},
-                                     {GF_TF32, "tf32", to_tf32, 0x1p-10},
-                                     {GF_BFLOAT16, "bfloat16", to_bfloat16, 0x1p-7},
-                                     {GF_FLOAT16, "float16", to_float16, 0x1p-10}};
+                                     {GF_TF32, "tf32", rounded<to_tf32>, 0x1p-10},
+                                     {GF_BFLOAT16, "bfloat16", rounded<to_bfloat16>, 0x1p-7},
+                                     {GF_FLOAT16, "float16", rounded<to_float16>, 0x1p-10}};
 
 // ---- Tiers --------------------------------------------------------------------------------------
 

@@ -189,6 +189,8 @@ class PlacedCall {
     io.logits = logits_.get();
     io.log_probs = log_probs_.get();
     io.target_log_probs = target_log_probs_.get();
+    io.training = call.training;
+    io.draw = call.draw;
     io.memory = place == Place::kDevice ? GF_MEMORY_DEVICE : GF_MEMORY_HOST;
   }
 
@@ -210,6 +212,13 @@ inline const char* tier_name(int tier) {
 inline const char* precision_name(int precision) {
   constexpr const char* kNames[] = {"float32", "tf32", "bfloat16", "float16"};
   return kNames[precision];
+}
+
+// In parts of the largest gradient of a tensor: sums of float32, or what operands lose that are
+// rounded on the way there and on the way back.
+inline double gradient_bound(int precision) {
+  constexpr double kBounds[] = {2e-5, 4e-3, 3e-2, 4e-3};
+  return kBounds[precision];
 }
 
 inline gf_model_options cuda_options(int precision) {

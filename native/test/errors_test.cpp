@@ -159,10 +159,10 @@ void check_model_options() {
                  "instruction set", "expected one that runs here",
                  set_name(instruction_sets().back()));
   }
-  for (const int precision : std::vector<int>{GF_TF32, GF_BFLOAT16, GF_FLOAT16, 77, -1}) {
+  for (const int precision : std::vector<int>{GF_TF32, GF_FLOAT16, 77, -1}) {
     options = {sizeof options, GF_BACKEND_CPU, 0, precision, 0};
     EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_model_create(&spec, &options, &model),
-                 "precision: expected GF_FLOAT32 on the CPU, got");
+                 "precision: expected GF_FLOAT32, GF_BFLOAT16 or GF_INT8 on the CPU, got");
   }
   options = {sizeof options, GF_BACKEND_CPU, 0, 0, 1};
   EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_model_create(&spec, &options, &model),

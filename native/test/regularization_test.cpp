@@ -7,6 +7,7 @@
 #include <string>
 
 #include "errors.hpp"
+#include "masked.hpp"
 #include "random.hpp"
 #include "training.hpp"
 
@@ -62,43 +63,6 @@ void check_thresholds() {
   CHECK_EQ(mask_threshold(1 - 0x1p-53), 0xffffffffu);
 }
 
-struct MaskedCase {
-  gf_spec spec;
-  int steps, batch;
-  bool ragged;
-  int layout;
-  double dropout, zoneout_h, zoneout_c, recurrent_dropout;
-  int training;
-};
-
-gf_session_options options_of(const MaskedCase& one, int backward, int threads = 1) {
-  gf_session_options options =
-      session_options(one.steps, one.batch, threads, GF_TIER_AUTO, backward);
-  options.seed = 0x123456789abcdefu;
-  options.dropout = one.dropout;
-  options.zoneout_h = one.zoneout_h;
-  options.zoneout_c = has_cell_state(one.spec.cell) ? one.zoneout_c : 0;
-  options.recurrent_dropout = one.recurrent_dropout;
-  return options;
-}
-
-Call call_of(const MaskedCase& one) {
-  Call call = random_call(one.spec, one.steps, one.batch, one.ragged, true, 5);
-  call.layout = one.layout;
-  call.training = one.training;
-  call.draw = 1ull << 40 | 17;
-  return call;
-}
-
-std::string name_of(const MaskedCase& one, int32_t set) {
-  char text[200];
-  std::snprintf(text, sizeof text, "%s %s H=%d L=%d D=%d T=%d B=%d p=%g z=%g,%g r=%g training=%d",
-                set_name(set), kCellNames[one.spec.cell], one.spec.hidden_size, one.spec.layers,
-                one.spec.directions, one.steps, one.batch, one.dropout, one.zoneout_h,
-                one.zoneout_c, one.recurrent_dropout, one.training);
-  return text;
-}
-
 void check_result(const Result& actual, const Truth& expected, const std::string& what) {
   const double error =
       std::max({worst_error(actual.y, expected.y), worst_error(actual.hn, expected.hn),
@@ -114,9 +78,9 @@ void check_slopes(const MaskedCase& one, int32_t set, int samples) {
   Trainer trainer(network, options);
   Reading reading;
   reading.rates = options;
-  check_result(trainer.forward(call), truth(network, call, reading), name_of(one, set));
+  check_result(trainer.forward(call), truth(network, call, reading), name_of(one, set_name(set)));
   const Gradients gradients = trainer.backward(call, given);
-  Slopes slopes{network, call, given, reading, samples, name_of(one, set)};
+  Slopes slopes{network, call, given, reading, samples, name_of(one, set_name(set))};
   slopes.check(gradients);
 }
 
@@ -205,21 +169,13 @@ void check_draws(const MaskedCase& one) {
   CHECK(same_bits(first, trainer.forward(call)));
 }
 
-// A network of which every unit tells its masks: with candidates next to 1 and gates open, what is
-// left of h after a step is the mask itself.
+// What is left of h after a step of a telling network is the mask itself.
 void check_frequencies() {
   constexpr int kSteps = 4, kBatch = 16, kUnits = 256;
   const gf_spec spec = make_spec(GF_GRU, 1, kUnits);
   const gf_model_options on_cpu = {sizeof(gf_model_options), 0, GF_ISA_AUTO, GF_FLOAT32, 0};
-  Network network(spec, 3, on_cpu);
-  std::vector<float> parameters(static_cast<size_t>(parameter_count(network)));
-  // bias_ih of update and candidate: z = 0, u = 1.
-  float* bias = parameters.data() + 3 * kUnits * (1 + kUnits);
-  std::fill_n(bias + kUnits, kUnits, -200.0f);
-  std::fill_n(bias + 2 * kUnits, kUnits, 200.0f);
-  CHECK_EQ(
-      gf_model_update(network.model, parameters.data(), static_cast<int64_t>(parameters.size())),
-      GF_OK);
+  const Network network(spec, 3, on_cpu);
+  make_telling(network);
   for (const double rate : {0.02, 0.3, 0.9}) {
     MaskedCase one = {spec, kSteps, kBatch, false, GF_TIME_MAJOR, 0, 0, 0, rate, 1};
     Trainer dropped(network, options_of(one, GF_BACKWARD_NONE));

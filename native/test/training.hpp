@@ -110,6 +110,34 @@ inline bool same(const Gradients& a, const Gradients& b) {
          same_bits(a.parameters, b.parameters);
 }
 
+// In parts of the largest value, or of 1.
+inline double error_of(const std::vector<float>& actual, const std::vector<float>& expected) {
+  if (actual.size() != expected.size()) return HUGE_VAL;
+  double largest = 1;
+  for (const float one : expected) largest = std::max(largest, std::abs(double{one}));
+  double error = 0;
+  for (size_t i = 0; i < actual.size(); ++i) {
+    const double one = std::abs(double{actual[i]} - expected[i]) / largest;
+    error = one <= error ? error : std::isnan(one) ? HUGE_VAL : one;
+  }
+  return error;
+}
+
+// By tensors: each has a scale of its own.
+inline double error_of(const Network& network, const Gradients& actual, const Gradients& expected) {
+  double error = std::max({error_of(actual.dx, expected.dx), error_of(actual.dh0, expected.dh0),
+                           error_of(actual.dc0, expected.dc0)});
+  auto at = actual.parameters.begin();
+  auto from = expected.parameters.begin();
+  for (const auto& tensor : network.tensors) {
+    const auto size = static_cast<int64_t>(tensor.size());
+    error = std::max(error, error_of({at, at + size}, {from, from + size}));
+    at += size;
+    from += size;
+  }
+  return error;
+}
+
 inline double dot(const Vector& a, const std::vector<float>& b) {
   double sum = 0;
   for (size_t i = 0; i < a.size() && !b.empty(); ++i) sum += a[i] * b[i];

@@ -39,9 +39,44 @@ inline Vector cumax(const Vector& z, int chunk) {
   return out;
 }
 
-// What operands of products are rounded to.
-using Rounding = float (*)(float);
-inline float unrounded(float x) { return x; }
+// Rounds a vector that a product reads, or the weights of one output, to operands.
+using Rounding = void (*)(std::vector<float>& operands);
+inline void unrounded(std::vector<float>&) {}
+
+template <float (*Round)(float)>
+void rounded(std::vector<float>& operands) {
+  for (float& one : operands) one = Round(one);
+}
+
+inline float to_bfloat16(float x) {
+  uint32_t bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  bits = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000;
+  std::memcpy(&x, &bits, sizeof x);
+  return x;
+}
+
+// To whole numbers times a scale: the largest is 127.
+inline void to_int8(std::vector<float>& operands) {
+  float largest = 0;
+  for (const float one : operands) largest = std::max(largest, std::fabs(one));
+  if (largest == 0) return;
+  for (float& one : operands) one = std::nearbyint(one * (127 / largest)) * (largest / 127);
+}
+
+// The operands of a vector of values; unrounded, they are as exact as the values are.
+inline Vector operands(const Vector& values, Rounding round) {
+  if (round == unrounded) return values;
+  std::vector<float> read(values.begin(), values.end());
+  round(read);
+  return Vector(read.begin(), read.end());
+}
+
+inline Vector operands(const float* weights, int count, Rounding round) {
+  std::vector<float> read(weights, weights + count);
+  round(read);
+  return Vector(read.begin(), read.end());
+}
 
 // How a network is to be read: with operands rounded, and, if a teacher is given, with its hidden
 // states [T, B, D*H] of each step before in place of one's own: then a rounding that falls the
@@ -121,9 +156,8 @@ class Layer {
   }
 
   // weight . in + bias, by blocks.
-  Blocks product(int which, int columns, const Vector& unrounded_in) const {
-    Vector in;
-    for (const double one : unrounded_in) in.push_back(operand(one));
+  Blocks product(int which, int columns, const Vector& values) const {
+    const Vector in = operands(values, round_);
     const float* weight = tensors_[which].data();
     const float* bias = tensors_[which + 2].data();
     Blocks out;
@@ -131,16 +165,13 @@ class Layer {
       const bool chunked = *b >= 'A' && *b <= 'Z';
       const int rows = chunked ? spec_.hidden_size / spec_.chunk : spec_.hidden_size;
       for (int row = 0; row < rows; ++row, weight += columns) {
+        const Vector read = operands(weight, columns, round_);
         double sum = *bias++;
-        for (int k = 0; k < columns; ++k) sum += double{round_(weight[k])} * in[k];
+        for (int k = 0; k < columns; ++k) sum += read[k] * in[k];
         out[*b].push_back(sum);
       }
     }
     return out;
-  }
-
-  double operand(double x) const {
-    return round_ == unrounded ? x : double{round_(static_cast<float>(x))};
   }
 
   void lstm(const Blocks& a, Vector& h, Vector& c) const {
@@ -205,12 +236,11 @@ inline void head(const Network& network, const Call& call, int64_t place, const 
   const std::vector<float>& bias = network.tensors.back();
   const int columns = spec.directions * spec.hidden_size;
   Vector logits(bias.begin(), bias.end());
+  const Vector in = operands(Vector(y, y + columns), round);
   double total = 0;
   for (int o = 0; o < spec.outputs; ++o) {
-    for (int k = 0; k < columns; ++k) {
-      const double in = round == unrounded ? y[k] : double{round(static_cast<float>(y[k]))};
-      logits[o] += double{round(weight[o * columns + k])} * in;
-    }
+    const Vector read = operands(&weight[o * columns], columns, round);
+    for (int k = 0; k < columns; ++k) logits[o] += read[k] * in[k];
     total += std::exp(logits[o]);
   }
   for (int o = 0; o < spec.outputs; ++o) {

@@ -262,7 +262,7 @@ void Backward::add_products(const Member& me, const Pack& factor, int64_t begin,
     me.out[i] = sums.values + row * sums.stride;
     me.add[i] = me.out[i];
   }
-  kernels_.project(factor, count, me.in, me.add, me.out, 0, factor.groups);
+  kernels_.project(factor, count, me.in, me.add, me.out, nullptr, 0, factor.groups);
 }
 
 // ---- The head ---------------------------------------------------------------------------------
@@ -312,7 +312,7 @@ void Backward::head_chunk(const Member& me, const Chunk& chunk) {
   for_rows(chunk, [&](int64_t, int64_t, int64_t i) { me.out[i] = dx_ + i * dx_stride_; });
   const Pack& back = model_.head_back();
   const Range groups = part(me, back.groups);
-  kernels_.project(back, total, me.in, nullptr, me.out, groups.begin, groups.end);
+  kernels_.project(back, total, me.in, nullptr, me.out, nullptr, groups.begin, groups.end);
   const int64_t group_lanes = static_cast<int64_t>(back.width) * kernels_.lanes;
   const int64_t begin = groups.begin * group_lanes;
   const int64_t end = std::min(groups.end * group_lanes, width);
@@ -436,7 +436,7 @@ void Backward::gather_states(const Member& me, const Chunk& chunk) {
   });
   const Pack& pack = model_.layer(chunk.slot).input;
   const Range groups = part(me, pack.groups);
-  kernels_.project(pack, chunk.total(), me.in, nullptr, me.out, groups.begin, groups.end);
+  kernels_.project(pack, chunk.total(), me.in, nullptr, me.out, nullptr, groups.begin, groups.end);
 }
 
 void Backward::recompute_scans(const Member& me, const Chunk& chunk) {
@@ -447,13 +447,15 @@ void Backward::recompute_scans(const Member& me, const Chunk& chunk) {
     me.in[i] = input_row(chunk.layer, time(chunk, s, row), row);
     me.out[i] = projected_scan_ + i * tape_.scan_row();
   });
-  kernels_.project(weights.scan_input, total, me.in, nullptr, me.out, groups.begin, groups.end);
+  kernels_.project(weights.scan_input, total, me.in, nullptr, me.out, nullptr, groups.begin,
+                   groups.end);
   for (int i = 0; i < total; ++i) {
     me.in[i] = h_ + i * tape_.padded();
     me.add[i] = projected_scan_ + i * tape_.scan_row();
     me.out[i] = kept_scan_ + i * tape_.scan_row();
   }
-  kernels_.project(weights.scan_recurrent, total, me.in, me.add, me.out, groups.begin, groups.end);
+  kernels_.project(weights.scan_recurrent, total, me.in, me.add, me.out, nullptr, groups.begin,
+                   groups.end);
   barrier_.wait();
 }
 
@@ -475,6 +477,7 @@ void Backward::recompute(const Member& me, const Chunk& chunk) {
   step.reset = reset_;
   step.scan = scan_;
   step.scratch = me.scratch;
+  step.words = nullptr;
   const Range groups = part(me, weights.input.groups);
   if (cell_.reset != nullptr) {
     cell_.reset(weights, step, groups.begin, groups.end);
@@ -538,7 +541,7 @@ void Backward::step(const Member& me, const Chunk& chunk, int64_t s) {
   }
   const bool adds = step.masks != nullptr || !spec_.cell->cell_state;
   kernels_.project(weights.recurrent_back, step.rows, me.in, adds ? me.add : nullptr, me.out,
-                   groups.begin, groups.end);
+                   nullptr, groups.begin, groups.end);
 }
 
 // From the candidate's gradients to those of the reset gate.
@@ -551,7 +554,7 @@ void Backward::through_reset(const Member& me, const Chunk& chunk, int64_t,
     me.in[row] = step.da + row * places_.size() + places_.block(places_.candidate);
     me.out[row] = d_gated_ + row * stride_;
   }
-  kernels_.project(back, step.rows, me.in, nullptr, me.out, groups.begin, groups.end);
+  kernels_.project(back, step.rows, me.in, nullptr, me.out, nullptr, groups.begin, groups.end);
   cell_.reset_backward(weights, step, groups.begin * back.width,
                        std::min(groups.end * back.width, weights.input.groups));
   barrier_.wait();
@@ -599,7 +602,7 @@ void Backward::input_gradient(const Member& me, const Chunk& chunk) {
     me.in[i] = da_ + i * places_.size() + places_.input();
     me.out[i] = dx_ + i * dx_stride_;
   }
-  kernels_.project(back, chunk.total(), me.in, nullptr, me.out, groups.begin, groups.end);
+  kernels_.project(back, chunk.total(), me.in, nullptr, me.out, nullptr, groups.begin, groups.end);
   const int64_t group_lanes = static_cast<int64_t>(back.width) * kernels_.lanes;
   add_input_gradient(chunk, {groups.begin * group_lanes,
                              std::min(groups.end * group_lanes, spec_.layer_input(chunk.layer))});

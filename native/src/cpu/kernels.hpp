@@ -9,6 +9,8 @@
 
 #include <cstdint>
 
+#include "gatefuse.h"
+
 namespace gatefuse::cpu {
 
 // A matrix [outputs, k] whose outputs are ordered in groups of width * W: weight
@@ -16,15 +18,30 @@ namespace gatefuse::cpu {
 // blocks that the pack holds and a group is W units with all those blocks, so that one tile of a
 // product is all that the cell's pointwise mathematics needs. Lanes past the last output hold
 // zeros.
+//
+// Weights shorter than float32 are words [groups][words of a column][width][W] of two bfloat16 or
+// four int8 with neighbouring k, the first in the lowest bits, and zeros behind the last.
 struct Pack {
   float* weight = nullptr;
+  uint32_t* words = nullptr;  // in place of them
   float* bias = nullptr;
+  float* scale = nullptr;     // int8: [groups][width][W], what a weight of an output counts
+  int32_t* offset = nullptr;  // int8: -128 times the sum of an output's weights
   int64_t k = 0;
   int width = 0;
   int64_t groups = 0;
+  int32_t precision = 0;  // GF_FLOAT32, GF_BFLOAT16 or GF_INT8
+  bool direct = false;    // the processor multiplies words as they are
 
   int64_t row() const { return groups * width; }  // vectors of one result row
+  int64_t words_of_column() const { return precision == GF_INT8 ? (k + 3) / 4 : (k + 1) / 2; }
 };
+
+// Words that a row of k takes in any precision, as a product with words reads it.
+constexpr int64_t words_of_row(int64_t k) { return k + 4; }
+
+// So many rows are projected at a time.
+constexpr int kProjectedRows = 64;
 
 // One layer in one direction.
 struct LayerWeights {
@@ -107,6 +124,7 @@ struct Step {
   float* reset;            // [rows, padded] reset * h; null unless the cell resets before
   const float* scan;       // [rows, scans, 2, padded] gates and complements; null without scans
   float* scratch;          // [rows, width, W], a thread's own; with reset before + kWaitingGroups
+  uint32_t* words;         // [rows, words_of_row(H)], a thread's own; null in float32
   bool downwards;          // the direction in which the groups are swept: turn it at every step
 };
 
@@ -149,14 +167,16 @@ struct CellKernels {
 struct Kernels {
   int instruction_set;  // GF_ISA_*
   const char* name;
-  int lanes;       // W
-  int head_width;  // width of the head's pack
+  int lanes;                 // W
+  int head_width;            // width of the head's pack
+  bool multiplies_bfloat16;  // there is code for processors that multiply such words
+  bool multiplies_int8;
   CellKernels cells[10];
 
   // out[i] = (add ? add[i] : 0) + (bias + weight . in[i]) for the rows i < rows, groups begin ..
-  // end - 1.
+  // end - 1. words: [kProjectedRows, words_of_row(k)], a thread's own; null in float32.
   void (*project)(const Pack&, int rows, const float* const* in, const float* const* add,
-                  float* const* out, int64_t begin, int64_t end);
+                  float* const* out, uint32_t* words, int64_t begin, int64_t end);
   // Turns a row of scan pre-activations [groups][scans][W] into cumulative softmax gates and
   // complements [scans][2][padded].
   void (*scan)(const LayerWeights&, const float* pre_activations, float* gates);

@@ -4,6 +4,10 @@
 #include <sched.h>
 #include <unistd.h>
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -53,6 +57,20 @@ int usable_processors() {
   const int quota = container_limit();
   const int both = quota > 0 && quota < mask ? quota : mask;
   return both < 1 ? 1 : both;
+}
+
+bool has_avx_vnni() {
+#if defined(__x86_64__)
+  constexpr unsigned kExtended = 7;
+  constexpr unsigned kAvxVnni = 1u << 4;
+  unsigned a = 0;
+  unsigned b = 0;
+  unsigned c = 0;
+  unsigned d = 0;
+  return __get_cpuid_count(kExtended, 1, &a, &b, &c, &d) != 0 && (a & kAvxVnni) != 0;
+#else
+  return false;
+#endif
 }
 
 int64_t usable_memory() {

@@ -14,6 +14,9 @@ namespace gatefuse::cpu {
 // least 1.
 int usable_processors();
 
+// The compiler's own question does not know this one. False elsewhere than on x86-64.
+bool has_avx_vnni();
+
 // Bytes of memory that this process can at most have: the machine's, or its container's limit.
 int64_t usable_memory();
 

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "cpu/machine.hpp"
+#include "cpu/operands.hpp"
 
 namespace gatefuse::cpu {
 namespace {
@@ -38,7 +39,69 @@ const Kernels* kernels_of(int32_t instruction_set) {
   }
 }
 
+int32_t checked_precision(int32_t precision) {
+  if (precision == GF_FLOAT32 || precision == GF_BFLOAT16 || precision == GF_INT8) return precision;
+  throw Error(GF_INVALID_ARGUMENT,
+              "precision: expected GF_FLOAT32, GF_BFLOAT16 or GF_INT8 on the CPU, got %d",
+              precision);
+}
+
+// ---- A row of weights, as a column of a pack: `to` and then every stride-th word ----------------
+
+void set_bfloat16(const float* data, int64_t k, uint32_t* to, int64_t stride) {
+  for (int64_t i = 0; i < k; i += 2) {
+    const uint32_t second = i + 1 < k ? round_to_bfloat16(data[i + 1]) : 0;
+    to[i / 2 * stride] = round_to_bfloat16(data[i]) >> 16 | second;
+  }
+}
+
+// Gives the scale, and adds up the numbers.
+float set_int8(const float* data, int64_t k, uint32_t* to, int64_t stride, int32_t* sum) {
+  const Quantized quantized = Quantized::of(data, k);
+  *sum = 0;
+  for (int64_t i = 0; i < k; i += 4) {
+    uint32_t word = 0;
+    for (int64_t j = 0; j < 4 && i + j < k; ++j) {
+      const uint32_t byte = Quantized::number(data[i + j], quantized.inverse, 0) & 0xff;
+      *sum += static_cast<int8_t>(byte);
+      word |= byte << (8 * j);
+    }
+    to[i / 4 * stride] = word;
+  }
+  return quantized.scale;
+}
+
 }  // namespace
+
+bool multiplies_words(const Kernels& kernels, int32_t precision) {
+#if defined(__x86_64__)
+  if (precision == GF_BFLOAT16) {
+    return kernels.multiplies_bfloat16 && __builtin_cpu_supports("avx512bf16");
+  }
+  if (precision == GF_INT8 && kernels.multiplies_int8) {
+    return kernels.instruction_set == GF_ISA_AVX512 ? __builtin_cpu_supports("avx512vnni")
+                                                    : has_avx_vnni();
+  }
+#endif
+  return false;
+}
+
+void set_row(Pack& pack, int64_t lanes, int64_t group, int64_t position, const float* data) {
+  const int64_t stride = pack.width * lanes;
+  if (pack.precision == GF_FLOAT32) {
+    float* to = pack.weight + group * pack.k * stride + position;
+    for (int64_t k = 0; k < pack.k; ++k) to[k * stride] = data[k];
+    return;
+  }
+  uint32_t* to = pack.words + group * pack.words_of_column() * stride + position;
+  if (pack.precision == GF_BFLOAT16) {
+    set_bfloat16(data, pack.k, to, stride);
+    return;
+  }
+  int32_t sum = 0;
+  pack.scale[group * stride + position] = set_int8(data, pack.k, to, stride, &sum);
+  pack.offset[group * stride + position] = -128 * sum;
+}
 
 int32_t instruction_sets() {
 #if defined(__x86_64__)
@@ -74,11 +137,11 @@ const Kernels& find_kernels(int32_t instruction_set) {
 }
 
 Model::Model(const gf_spec* spec, const gf_model_options* options)
-    : spec_(spec), kernels_(&find_kernels(options->instruction_set)), given_(spec_.tensor_count()) {
-  if (options->precision != GF_FLOAT32) {
-    throw Error(GF_INVALID_ARGUMENT, "precision: expected GF_FLOAT32 on the CPU, got %d",
-                options->precision);
-  }
+    : spec_(spec),
+      kernels_(&find_kernels(options->instruction_set)),
+      precision_(checked_precision(options->precision)),
+      direct_(multiplies_words(*kernels_, precision_)),
+      given_(spec_.tensor_count()) {
   if (options->device != 0) {
     throw Error(GF_INVALID_ARGUMENT, "device: expected 0 on the CPU, got %d", options->device);
   }
@@ -100,21 +163,37 @@ Model::Model(const gf_spec* spec, const gf_model_options* options)
   if (spec_.outputs > 0) {
     const int64_t vectors = divide_up(spec_.outputs, kernels_->lanes);
     head_ = make_pack("head", spec_.directions * spec_.hidden, kernels_->head_width,
-                      divide_up(vectors, kernels_->head_width));
+                      divide_up(vectors, kernels_->head_width), precision_);
     // Lanes past the last output must not count in a softmax.
     std::fill(head_.bias + spec_.outputs, head_.bias + head_.row() * kernels_->lanes,
               kMinusInfinity);
   }
 }
 
-Pack Model::make_pack(const char* what, int64_t k, int width, int64_t groups) {
+Pack Model::make_pack(const char* what, int64_t k, int width, int64_t groups, int32_t precision) {
   Pack pack;
   pack.k = k;
   pack.width = width;
   pack.groups = groups;
-  pack.weight = arena_.take<float>(what, pack.row(), k, kernels_->lanes);
-  pack.bias = arena_.take<float>(what, pack.row(), kernels_->lanes);
+  pack.precision = precision;
+  pack.direct = direct_;
+  const int64_t lanes = kernels_->lanes;
+  pack.bias = arena_.take<float>(what, pack.row(), lanes);
+  if (precision == GF_FLOAT32) {
+    pack.weight = arena_.take<float>(what, pack.row(), k, lanes);
+    return pack;
+  }
+  pack.words = arena_.take<uint32_t>(what, pack.row(), pack.words_of_column(), lanes);
+  if (precision == GF_INT8) {
+    pack.scale = arena_.take<float>(what, pack.row(), lanes);
+    pack.offset = arena_.take<int32_t>(what, pack.row(), lanes);
+  }
   return pack;
+}
+
+const char* Model::instruction() const {
+  if (!direct_) return "";
+  return precision_ == GF_BFLOAT16 ? "vdpbf16ps" : "vpdpbusd";
 }
 
 void Model::make_layer(LayerWeights& weights, int64_t input) {
@@ -125,17 +204,18 @@ void Model::make_layer(LayerWeights& weights, int64_t input) {
   weights.padded = groups * lanes;
   weights.chunk = spec_.chunk;
   weights.slots = spec_.hidden / spec_.chunk;
-  weights.input = make_pack("weight_ih", input, cell.plain_blocks(), groups);
+  weights.input = make_pack("weight_ih", input, cell.plain_blocks(), groups, precision_);
   const int own = cell.reset_before ? 2 : 0;
-  weights.recurrent = make_pack("weight_hh", spec_.hidden, cell.plain_blocks() - own, groups);
+  weights.recurrent =
+      make_pack("weight_hh", spec_.hidden, cell.plain_blocks() - own, groups, precision_);
   if (cell.reset_before) {
-    weights.reset = make_pack("weight_hh", spec_.hidden, 1, groups);
-    weights.candidate = make_pack("weight_hh", spec_.hidden, 1, groups);
+    weights.reset = make_pack("weight_hh", spec_.hidden, 1, groups, precision_);
+    weights.candidate = make_pack("weight_hh", spec_.hidden, 1, groups, precision_);
   }
   if (const int scans = cell.scans()) {
     const int64_t slot_groups = divide_up(weights.slots, lanes);
-    weights.scan_input = make_pack("weight_ih", input, scans, slot_groups);
-    weights.scan_recurrent = make_pack("weight_hh", spec_.hidden, scans, slot_groups);
+    weights.scan_input = make_pack("weight_ih", input, scans, slot_groups, precision_);
+    weights.scan_recurrent = make_pack("weight_hh", spec_.hidden, scans, slot_groups, precision_);
     for (int64_t slot = weights.slots; slot < slot_groups * lanes; ++slot) {
       for (int s = 0; s < scans; ++s) {
         weights.scan_recurrent.bias[((slot / lanes) * scans + s) * lanes + slot % lanes] =
@@ -174,8 +254,7 @@ void Model::pack_tensor(const Spec::Tensor& tensor, const float* data) {
         at.pack->bias[(group * at.pack->width + at.block) * lanes + lane] = *data;
         continue;
       }
-      float* to = at.pack->weight + (group * at.pack->k * at.pack->width + at.block) * lanes + lane;
-      for (int64_t k = 0; k < tensor.columns; ++k) to[k * at.pack->width * lanes] = data[k];
+      set_row(*at.pack, lanes, group, at.block * lanes + lane, data);
     }
   }
 }
@@ -187,12 +266,12 @@ void Model::pack_head(const Spec::Tensor& tensor, const float* data) {
   }
   const int64_t group_lanes = static_cast<int64_t>(head_.width) * kernels_->lanes;
   for (int64_t row = 0; row < tensor.rows; ++row, data += tensor.columns) {
-    float* to = head_.weight + (row / group_lanes) * head_.k * group_lanes + row % group_lanes;
-    for (int64_t k = 0; k < tensor.columns; ++k) to[k * group_lanes] = data[k];
+    set_row(head_, kernels_->lanes, row / group_lanes, row % group_lanes, data);
   }
 }
 
 void Model::set_tensor(int32_t index, const float* data, int64_t count) {
+  const StandardFloatingPoint standard;  // numbers are rounded here
   const Spec::Tensor tensor = spec_.tensor(index);
   if (count != tensor.count()) {
     throw Error(GF_INVALID_ARGUMENT, "tensor %d: expected %lld x %lld = %lld values, got %lld",
@@ -254,7 +333,8 @@ void Model::derive() {
 void Model::make_back_packs() {
   const auto make = [&](int64_t outputs, int64_t k) {
     const int64_t vectors = divide_up(outputs, kernels_->lanes);
-    return make_pack("weights of the backward pass", k, kBackWidth, divide_up(vectors, kBackWidth));
+    return make_pack("weights of the backward pass", k, kBackWidth, divide_up(vectors, kBackWidth),
+                     GF_FLOAT32);
   };
   for (int64_t slot = 0; slot < spec_.slots(); ++slot) {
     LayerWeights& layer = layers_[slot];
@@ -317,10 +397,13 @@ void Model::project_tokens(const Pack& pack, float*& table) {
   if (row == 0) return;
   // The table may be there already: then a session failed, and tensors may have changed since.
   if (table == nullptr) table = arena_.take<float>("token table", spec_.vocabulary, row);
+  if (words_ == nullptr && precision_ != GF_FLOAT32) {
+    words_ = arena_.take<uint32_t>("token table", words_of_row(spec_.input));
+  }
   for (int64_t token = 0; token < spec_.vocabulary; ++token) {
     const float* in = embedding(token);
     float* out = table + token * row;
-    kernels_->project(pack, 1, &in, nullptr, &out, 0, pack.groups);
+    kernels_->project(pack, 1, &in, nullptr, &out, words_, 0, pack.groups);
   }
 }
 

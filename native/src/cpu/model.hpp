@@ -31,6 +31,9 @@ class Model {
 
   const Spec& spec() const { return spec_; }
   const Kernels& kernels() const { return *kernels_; }
+  int32_t precision() const { return precision_; }
+  // What multiplies words of that precision: an instruction, or "".
+  const char* instruction() const;
   const LayerWeights& layer(int64_t slot) const { return layers_[slot]; }
   const Pack& head() const { return head_; }
   // The head's weights with their inputs on the lanes, where backward passes are prepared.
@@ -53,7 +56,7 @@ class Model {
     int block;  // within a group of that pack
   };
 
-  Pack make_pack(const char* what, int64_t k, int width, int64_t groups);
+  Pack make_pack(const char* what, int64_t k, int width, int64_t groups, int32_t precision);
   void make_layer(LayerWeights& weights, int64_t input);
   Place place(int64_t slot, bool recurrent, size_t block);
   void pack_tensor(const Spec::Tensor& tensor, const float* data);
@@ -73,6 +76,8 @@ class Model {
 
   Spec spec_;
   const Kernels* kernels_;
+  int32_t precision_;
+  bool direct_;  // see Pack
   Arena arena_;
   LayerWeights* layers_ = nullptr;  // [slots]
   Pack head_;
@@ -82,6 +87,7 @@ class Model {
   float* embedding_ = nullptr;
   float* token_tables_[2] = {};
   float* token_scan_tables_[2] = {};
+  uint32_t* words_ = nullptr;  // for the products that make them
   std::vector<bool> given_;
   std::mutex finishing_;
   bool finished_ = false;
@@ -93,5 +99,12 @@ int32_t instruction_sets();
 
 // The kernels of that set, the widest for GF_ISA_AUTO; an Error says what there is.
 const Kernels& find_kernels(int32_t instruction_set);
+
+// Whether this processor has an instruction for words of that precision, and the kernels use it.
+bool multiplies_words(const Kernels& kernels, int32_t precision);
+
+// Packs the weights [k] of one output, rounded to the pack's precision. The position is that within
+// a group's vectors.
+void set_row(Pack& pack, int64_t lanes, int64_t group, int64_t position, const float* data);
 
 }  // namespace gatefuse::cpu

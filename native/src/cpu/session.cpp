@@ -21,11 +21,21 @@ constexpr int64_t kSegmentRows = 2048;
 // microseconds.
 constexpr int64_t kWorkPerThread = 24 * 1024;
 
-const gf_session_options& checked(const gf_session_options& options) {
+const char* name_of(int32_t precision) {
+  return precision == GF_FLOAT32 ? "float32" : precision == GF_BFLOAT16 ? "bfloat16" : "int8";
+}
+
+const gf_session_options& checked(const gf_session_options& options, const Model& model) {
   in_range("max_steps", options.max_steps, 1, INT32_MAX);
   in_range("max_batch", options.max_batch, 1, INT32_MAX);
   in_range("threads", options.threads, 0, INT32_MAX);
   in_range("backward", options.backward, GF_BACKWARD_NONE, GF_BACKWARD_RECOMPUTE);
+  if (options.backward != GF_BACKWARD_NONE && model.precision() != GF_FLOAT32) {
+    throw Error(
+        GF_INVALID_ARGUMENT,
+        "backward: expected GF_BACKWARD_NONE in %s on the CPU, which goes back in float32 only",
+        name_of(model.precision()));
+  }
   if (options.tier != GF_TIER_AUTO) wrong("tier", "GF_TIER_AUTO on the CPU", "another");
   if (options.products != GF_PRODUCTS_OWN) {
     wrong("products", "GF_PRODUCTS_OWN on the CPU", "another");
@@ -55,7 +65,7 @@ Session::Session(Model& model, const gf_session_options& options, Memory memory)
       spec_(model.spec()),
       kernels_(model.kernels()),
       arena_(memory == kMeasured),
-      max_steps_(checked(options).max_steps),
+      max_steps_(checked(options, model).max_steps),
       max_batch_(options.max_batch),
       segment_(segment_steps(spec_, options)),
       tape_(model, arena_, options, segment_),
@@ -92,12 +102,23 @@ Session::Session(Model& model, const gf_session_options& options, Memory memory)
       member.logits = arena_.take<float>("session logits", kHeadRows, model_.head().row(), lanes);
     }
   }
+  if (model_.precision() != GF_FLOAT32) take_words();
   if (tape_.keeps_all()) {
     backward_ =
         std::make_unique<Backward>(model_, tape_, batch_, masks_, arena_, options, threads_);
   }
   // Last: where the session cannot be had, the model's tensors may still change.
   if (memory == kTaken) model_.finish(tape_.keeps_all());
+}
+
+// Every member reads all rows of a product for itself: that is little beside its part of the
+// product, and nobody waits.
+void Session::take_words() {
+  const int64_t longest = std::max({spec_.input, spec_.hidden * spec_.directions, spec_.hidden});
+  const int64_t rows = std::max<int64_t>(max_batch_, kProjectedRows);
+  for (Member& member : members_) {
+    member.words = arena_.take<uint32_t>("session rows", rows, words_of_row(longest));
+  }
 }
 
 void Session::path(char* text, int64_t capacity) const {
@@ -111,21 +132,13 @@ void Session::path(char* text, int64_t capacity) const {
   }
   char device[128];
   device_name(device, sizeof device);
-  const Regularization& rates = masks_.rates();
-  std::string regularization;
-  const auto add = [&](const char* name, double rate) {
-    char line[64];
-    std::snprintf(line, sizeof line, "%s=%g\n", name, rate);
-    if (rate > 0) regularization += line;
-  };
-  add("dropout", rates.dropout);
-  add("zoneout_h", rates.zoneout_h);
-  add("zoneout_c", rates.zoneout_c);
-  add("recurrent_dropout", rates.recurrent_dropout);
+  std::string instruction = model_.instruction();
+  if (!instruction.empty()) instruction = "products=" + instruction + "\n";
   std::snprintf(
       text, static_cast<size_t>(capacity),
-      "backend=cpu\ndevice=%s\ninstruction_set=%s\nprecision=float32\nthreads=%d\nreason=%s\n%s",
-      device, kernels_.name, threads_, reason, regularization.c_str());
+      "backend=cpu\ndevice=%s\ninstruction_set=%s\nprecision=%s\nthreads=%d\nreason=%s\n%s%s",
+      device, kernels_.name, name_of(model_.precision()), threads_, reason, instruction.c_str(),
+      masks_.rates().lines().c_str());
 }
 
 // ---- Checks -----------------------------------------------------------------------------------
@@ -317,7 +330,7 @@ void Session::project(const Member& me, const Pass& pass, int64_t first, int64_t
         me.out[count++] = projected + ((s - first) * io_.batch + row) * size;
       }
     }
-    kernels_.project(pack, count, me.in, nullptr, me.out, groups.begin, groups.end);
+    kernels_.project(pack, count, me.in, nullptr, me.out, me.words, groups.begin, groups.end);
   };
   run(pass.weights->input, projected_);
   run(pass.weights->scan_input, projected_scan_);
@@ -353,6 +366,7 @@ void Session::step(const Member& me, const Pass& pass, int64_t s, int64_t chunk,
   step.reset = reset_;
   step.scan = scan_;
   step.scratch = me.scratch;
+  step.words = me.words;
   step.downwards = i % 2 == 1;
 
   if (scan_ != nullptr) {
@@ -370,7 +384,7 @@ void Session::step(const Member& me, const Pass& pass, int64_t s, int64_t chunk,
                                weights.scan_input, first + i);
         out[i] = pre_scan + (first + i) * size;
       }
-      kernels_.project(pack, count, me.in, add, out, groups.begin, groups.end);
+      kernels_.project(pack, count, me.in, add, out, me.words, groups.begin, groups.end);
     }
     barrier_.wait();
     const Range own = part(me, rows);
@@ -433,7 +447,7 @@ void Session::head_rows(const Member& me, const int64_t* places, int count) {
   const Pack& head = model_.head();
   const int64_t size = head.row() * kernels_.lanes;
   for (int i = 0; i < count; ++i) me.out[i] = me.logits + i * size;
-  kernels_.project(head, count, me.in, nullptr, me.out, 0, head.groups);
+  kernels_.project(head, count, me.in, nullptr, me.out, me.words, 0, head.groups);
   for (int i = 0; i < count; ++i) {
     const float* logits = me.out[i];
     const int64_t at = places[i];

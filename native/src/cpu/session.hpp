@@ -45,6 +45,7 @@ class Session final : private Job {
     const float** in;  // [chunk rows or head rows]
     float** out;       // the same
     float* logits;     // [head rows, head row]
+    uint32_t* words;   // of the rows of a product, in shorter precisions than float32; else null
   };
   struct Range {
     int64_t begin, end;
@@ -57,6 +58,7 @@ class Session final : private Job {
     bool reverse() const { return direction == 1; }
   };
 
+  void take_words();
   void check(const gf_io& io) const;
   int members_for_work() const;
 

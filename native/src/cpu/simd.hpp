@@ -13,6 +13,8 @@
 
 #if GF_ISA_IS_AVX512 || GF_ISA_IS_AVX2
 #include <immintrin.h>
+#elif GF_ISA_IS_BASELINE
+#include <emmintrin.h>
 #endif
 
 #define GF_INLINE inline __attribute__((always_inline))
@@ -163,6 +165,104 @@ GF_INLINE Pair where_negative(const Pair& x, const Pair& y, const Pair& z) {
 }
 GF_INLINE Pair times_pow2(const Pair& x, const Pair& shifted) {
   return {times_pow2(x.a, shifted.a), times_pow2(x.b, shifted.b)};
+}
+
+// ---- Words of 32 bits, which hold two bfloat16 or four int8 ------------------------------------
+
+// As many words as a V has lanes, in the compiler's own vectors.
+struct Packed {
+  typedef int32_t Integers __attribute__((vector_size(4 * V::kLanes)));
+  typedef int16_t Halves __attribute__((vector_size(4 * V::kLanes)));
+  typedef float Floats __attribute__((vector_size(4 * V::kLanes)));
+  Integers v;
+  static GF_INLINE Packed set(uint32_t x) { return {Integers{} + static_cast<int32_t>(x)}; }
+};
+GF_INLINE Packed load_words(const void* p) {
+  Packed a;
+  std::memcpy(&a.v, p, sizeof a.v);
+  return a;
+}
+GF_INLINE V lanes_of(const void* bits) {
+  V a;
+  std::memcpy(&a.v, bits, sizeof a.v);
+  return a;
+}
+GF_INLINE Packed operator+(const Packed& a, const Packed& b) { return {a.v + b.v}; }
+GF_INLINE V to_float(const Packed& a) {
+  const Packed::Floats floats = __builtin_convertvector(a.v, Packed::Floats);
+  return lanes_of(&floats);
+}
+
+// The bfloat16 in the low and in the high half of each word.
+GF_INLINE V low_bfloat16(const Packed& a) {
+  const Packed::Integers bits = a.v << 16;
+  return lanes_of(&bits);
+}
+GF_INLINE V high_bfloat16(const Packed& a) {
+  const Packed::Integers bits = a.v & static_cast<int32_t>(0xffff0000u);
+  return lanes_of(&bits);
+}
+
+// The bytes 0 and 2 of each word, and 1 and 3, as two int16.
+GF_INLINE Packed even_bytes(const Packed& a) {
+  return {(Packed::Integers)((Packed::Halves)a.v << 8 >> 8)};
+}
+GF_INLINE Packed odd_bytes(const Packed& a) {
+  return {(Packed::Integers)((Packed::Halves)a.v >> 8)};
+}
+
+// In each word the sum of the products of both int16.
+GF_INLINE Packed multiply_halves(const Packed& a, const Packed& b) {
+#if GF_ISA_IS_AVX512 && !defined(GF_EMULATED_AVX512)
+  return {(Packed::Integers)_mm512_madd_epi16((__m512i)a.v, (__m512i)b.v)};
+#elif GF_ISA_IS_AVX2
+  return {(Packed::Integers)_mm256_madd_epi16((__m256i)a.v, (__m256i)b.v)};
+#elif GF_ISA_IS_BASELINE
+  return {(Packed::Integers)_mm_madd_epi16((__m128i)a.v, (__m128i)b.v)};
+#else
+  return {(a.v << 16 >> 16) * (b.v << 16 >> 16) + (a.v >> 16) * (b.v >> 16)};
+#endif
+}
+
+// Instructions that multiply words as they are. They came later than the sets that these units are
+// compiled for, and who calls has asked the processor: in assembly they can be written without
+// telling the compiler that it may use them anywhere. Where there are none, nobody calls.
+#if GF_ISA_IS_AVX512 && !defined(GF_EMULATED_AVX512)
+#define GF_VDPBF16PS "vdpbf16ps %2, %1, %0"
+#define GF_VPDPBUSD "vpdpbusd %2, %1, %0"
+#define GF_REGISTER "v"
+#elif GF_ISA_IS_AVX2
+#define GF_VPDPBUSD "%{vex%} vpdpbusd %2, %1, %0"
+#define GF_REGISTER "x"
+#endif
+
+#ifdef GF_VDPBF16PS
+constexpr bool kMultipliesBfloat16 = true;
+#else
+constexpr bool kMultipliesBfloat16 = false;
+#endif
+#ifdef GF_VPDPBUSD
+constexpr bool kMultipliesInt8 = true;
+#else
+constexpr bool kMultipliesInt8 = false;
+#endif
+
+// sum + the products of both bfloat16. Subnormal operands and results count as zero.
+GF_INLINE V add_bfloat16_products(V sum, [[maybe_unused]] const Packed& a,
+                                  [[maybe_unused]] const Packed& b) {
+#ifdef GF_VDPBF16PS
+  asm(GF_VDPBF16PS : "+" GF_REGISTER(sum.v) : GF_REGISTER(a.v), GF_REGISTER(b.v));
+#endif
+  return sum;
+}
+
+// sum + the products of the four bytes of a, without a sign, and those of b, with one.
+GF_INLINE Packed add_int8_products(Packed sum, [[maybe_unused]] const Packed& a,
+                                   [[maybe_unused]] const Packed& b) {
+#ifdef GF_VPDPBUSD
+  asm(GF_VPDPBUSD : "+" GF_REGISTER(sum.v) : GF_REGISTER(a.v), GF_REGISTER(b.v));
+#endif
+  return sum;
 }
 
 }  // namespace

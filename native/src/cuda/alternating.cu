@@ -9,6 +9,7 @@ namespace {
 
 struct CellKernels {
   void (*pointwise)(StepArguments);
+  void (*masked)(StepArguments);
   void (*reset)(StepArguments);
   void (*scan)(StepArguments);
   int scans;
@@ -16,7 +17,10 @@ struct CellKernels {
 
 template <class Cell>
 constexpr CellKernels kernels_of() {
-  CellKernels kernels = {pointwise_kernel<Cell>, nullptr, nullptr, count_blocks<Cell>(true)};
+  CellKernels kernels = {};
+  kernels.pointwise = pointwise_kernel<Cell, false>;
+  kernels.masked = pointwise_kernel<Cell, true>;
+  kernels.scans = count_blocks<Cell>(true);
   if constexpr (Cell::kResetBefore) kernels.reset = reset_kernel<Cell>;
   if constexpr (count_blocks<Cell>(true) > 0) kernels.scan = scan_kernel<Cell>;
   return kernels;
@@ -36,7 +40,9 @@ dim3 grid_of(const StepArguments& step) {
 }  // namespace
 
 void run_pointwise(int32_t cell, const StepArguments& step, cudaStream_t stream) {
-  launch("step", kernels_of(cell).pointwise, grid_of(step), dim3(kStepThreads), stream, step);
+  const CellKernels& kernels = kernels_of(cell);
+  launch("step", step.masks.any ? kernels.masked : kernels.pointwise, grid_of(step),
+         dim3(kStepThreads), stream, step);
 }
 
 void run_reset(int32_t cell, const StepArguments& step, cudaStream_t stream) {

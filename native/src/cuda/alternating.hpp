@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "cuda/draws.hpp"
 #include "cuda/sequences.cuh"
 
 namespace gatefuse::cuda {
@@ -31,6 +32,7 @@ struct StepArguments {
   float* kept_h;           // [rows, H] h after the step for the way back; null for none
   float* kept_c;           // the same for c
   float* kept_candidate;   // [rows, H] the candidate's recurrent part where it is apart, for `keep`
+  StepMasks masks;
 };
 
 // The pointwise kernels of a cell, for all rows of a step.

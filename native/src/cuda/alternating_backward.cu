@@ -14,6 +14,7 @@ struct CellKernels {
   void (*add_candidate)(ChunkArguments);
   void (*make_gates)(ChunkArguments);
   void (*backward)(BackwardStepArguments);
+  void (*masked)(BackwardStepArguments);
   void (*reset_backward)(BackwardStepArguments);
   void (*scan_backward)(BackwardStepArguments);
   int scans;
@@ -23,7 +24,8 @@ template <class Cell>
 constexpr CellKernels kernels_of() {
   CellKernels kernels = {};
   kernels.add_recurrent = add_recurrent_kernel<Cell>;
-  kernels.backward = backward_kernel<Cell>;
+  kernels.backward = backward_kernel<Cell, false>;
+  kernels.masked = backward_kernel<Cell, true>;
   kernels.scans = count_blocks<Cell>(true);
   if constexpr (Cell::kResetBefore) {
     kernels.make_reset = make_reset_kernel<Cell>;
@@ -83,7 +85,8 @@ void make_gates(int32_t cell, const ChunkArguments& chunk, cudaStream_t stream) 
 }
 
 void run_backward(int32_t cell, const BackwardStepArguments& step, cudaStream_t stream) {
-  launch_units(kernels_of(cell).backward, step.rows, step, stream);
+  const CellKernels& kernels = kernels_of(cell);
+  launch_units(step.masks.any ? kernels.masked : kernels.backward, step.rows, step, stream);
 }
 
 void run_reset_backward(int32_t cell, const BackwardStepArguments& step, cudaStream_t stream) {

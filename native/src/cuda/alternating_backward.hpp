@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "cuda/draws.hpp"
 #include "cuda/sequences.cuh"
 
 namespace gatefuse::cuda {
@@ -62,6 +63,7 @@ struct BackwardStepArguments {
   float* reset;              // [rows, H] reset * h
   const float* d_reset;      // [rows, H] by it
   float* d_gates;            // [rows, scans, H] by the values of the gates
+  StepMasks masks;
 };
 
 // The pointwise mathematics backwards, for all rows of a step.

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What is around the steps of a network: the order of the rows, states in and out, the softmax.
+// What is around the steps of a network: the order of the rows, states in and out, dropout between
+// layers, the softmax.
 #include "cuda/around.hpp"
 
 #include <algorithm>
 
+#include "cuda/draws.cuh"
 #include "cuda/lane.cuh"
 #include "cuda/launch.hpp"
 
@@ -54,6 +56,26 @@ __global__ void store_state_kernel(const StateArguments state, const float* from
   const int32_t row = static_cast<int32_t>(i / state.hidden % state.sequences.batch);
   const int64_t given = slot * state.sequences.batch + state.sequences.callers_row(row);
   to[given * state.hidden + i % state.hidden] = from[i];
+}
+
+// ---- Dropout ------------------------------------------------------------------------------------
+
+// A thread for the units of one draw at each place.
+__global__ void drop_kernel(const ResultArguments results) {
+  const int32_t blocks = (results.hidden + kUnitsOfWords - 1) / kUnitsOfWords;
+  const int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  const int64_t place = i / blocks;
+  const Sequences& sequences = results.sequences;
+  if (place >= int64_t{sequences.steps} * sequences.batch || !sequences.within(place)) return;
+  const int32_t block = static_cast<int32_t>(i % blocks);
+  const Words words =
+      draw_words(results.mask, block, sequences.time_of(place), sequences.callers_row_of(place));
+  float* values = results.values + place * results.stride;
+#pragma unroll
+  for (int k = 0; k < kUnitsOfWords; ++k) {
+    const int32_t unit = block * kUnitsOfWords + k;
+    if (unit < results.hidden) values[unit] *= mask_value(results.mask, words.word[k]);
+  }
 }
 
 // ---- The caller's integers ----------------------------------------------------------------------
@@ -143,6 +165,13 @@ void load_state(const StateArguments& state, const float* from, float* to, cudaS
 void store_state(const StateArguments& state, const float* from, float* to, cudaStream_t stream) {
   launch("final state", store_state_kernel, dim3(blocks_for(values(state), kThreads)),
          dim3(kThreads), stream, state, from, to);
+}
+
+void drop(const ResultArguments& results, cudaStream_t stream) {
+  const int64_t blocks = (results.hidden + kUnitsOfWords - 1) / kUnitsOfWords;
+  const int64_t places = int64_t{results.sequences.steps} * results.sequences.batch;
+  launch("dropout", drop_kernel, dim3(blocks_for(places * blocks, kThreads)), dim3(kThreads),
+         stream, results);
 }
 
 void check_range(const Sequences& sequences, const int32_t* values, int32_t most,

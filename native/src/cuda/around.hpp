@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "batch.hpp"
+#include "cuda/draws.hpp"
 #include "cuda/sequences.cuh"
 
 namespace gatefuse::cuda {
@@ -13,6 +14,15 @@ struct StateArguments {
   Sequences sequences;
   int64_t slots;
   int32_t hidden;
+};
+
+// What a layer gives to the next one in one direction, or the gradients by it.
+struct ResultArguments {
+  Sequences sequences;
+  int32_t hidden;
+  float* values;   // [.., H] by place
+  int64_t stride;  // D * H
+  MaskDraw mask;
 };
 
 // The head's outputs of some places, and what is made of them.
@@ -35,6 +45,9 @@ void write_order(const Batch& batch, int32_t* order, int32_t* lengths, int32_t* 
 // A caller's state into the session's (from may be null: zeros), and back.
 void load_state(const StateArguments& state, const float* from, float* to, cudaStream_t stream);
 void store_state(const StateArguments& state, const float* from, float* to, cudaStream_t stream);
+
+// Multiplies by the mask.
+void drop(const ResultArguments& results, cudaStream_t stream);
 
 // The least place whose value is not 0 .. most - 1 goes into *wrong.
 void check_range(const Sequences& sequences, const int32_t* values, int32_t most,

@@ -16,15 +16,16 @@ constexpr int64_t kMostChunkRows = 4096;
 
 }  // namespace
 
-Backward::Backward(const Model& model, const Tape& tape, const Batch& batch, DeviceArena& arena,
-                   cudaStream_t stream, const gf_session_options& options, const Waits& waits,
-                   float* projections, int64_t projected_rows)
+Backward::Backward(const Model& model, const Tape& tape, const Batch& batch, const Draws& draws,
+                   DeviceArena& arena, cudaStream_t stream, const gf_session_options& options,
+                   const Waits& waits, float* projections, int64_t projected_rows)
     : model_(model),
       spec_(model.spec()),
       tape_(tape),
       batch_(batch),
+      draws_(draws),
       tier_(choose_backward_tier(spec_, model.precision(), model.device(), options.tier,
-                                 options.max_batch)),
+                                 options.max_batch, draws.rates().in_steps())),
       waits_(waits),
       chunk_rows_(std::max<int64_t>(options.max_batch, std::min(kMostChunkRows, projected_rows))),
       rows_(spec_.rows()),
@@ -243,6 +244,11 @@ void Backward::run_slot(int64_t layer, int64_t direction) {
   recurrent_.stride = spec_.hidden;
   candidate_sums_.matrix = &weights.candidate;
   candidate_sums_.stride = spec_.hidden;
+  if (draws_.drops(layer)) {
+    drop({tape_.call().sequences, static_cast<int32_t>(spec_.hidden),
+          layers_[layer % 2] + direction * spec_.hidden, width_, draws_.of_results(slot)},
+         stream_);
+  }
   const int32_t steps = chunk_steps();
   const int32_t chunks = (batch_.longest() + steps - 1) / steps;
   for (int32_t i = chunks - 1; i >= 0; --i) {
@@ -362,8 +368,9 @@ void Backward::run_step(const Chunk& chunk, int32_t s, int32_t rows) {
     run_reset_backward(spec_.cell_id, step, stream_);
   }
   const float* gradients = step.da_recurrent != nullptr ? step.da_recurrent : step.da;
+  const bool adds = step.masks.any || !spec_.cell->cell_state;
   multiply_rows({weights.recurrent_back, matrix_rows(gradients, step.recurrent_stride), step.dh,
-                 spec_.hidden, spec_.cell->cell_state ? nullptr : step.dh, 0});
+                 spec_.hidden, adds ? step.dh : nullptr, 0});
 }
 
 BackwardStepArguments Backward::step_arguments(const Chunk& chunk, int32_t s, int32_t rows) const {
@@ -396,6 +403,7 @@ BackwardStepArguments Backward::step_arguments(const Chunk& chunk, int32_t s, in
   step.reset = at(reset_, spec_.hidden);
   step.d_reset = d_reset_;
   step.d_gates = d_gates_;
+  step.masks = draws_.of_steps(chunk.slot);
   return step;
 }
 

@@ -6,6 +6,7 @@
 #include "batch.hpp"
 #include "cuda/alternating_backward.hpp"
 #include "cuda/device.hpp"
+#include "cuda/draws.hpp"
 #include "cuda/model.hpp"
 #include "cuda/sums.hpp"
 #include "cuda/tape.hpp"
@@ -30,9 +31,9 @@ class Backward {
  public:
   // waits: how blocks wait for one another. projections: [projected rows, rows of
   // LayerWeights::input], free between forward passes, for pre-activations that are computed again.
-  Backward(const Model& model, const Tape& tape, const Batch& batch, DeviceArena& arena,
-           cudaStream_t stream, const gf_session_options& options, const Waits& waits,
-           float* projections, int64_t projected_rows);
+  Backward(const Model& model, const Tape& tape, const Batch& batch, const Draws& draws,
+           DeviceArena& arena, cudaStream_t stream, const gf_session_options& options,
+           const Waits& waits, float* projections, int64_t projected_rows);
 
   // Puts all its work on the stream. Every pointer is one of device memory.
   void propagate(const gf_gradients& gradients, cudaStream_t stream);
@@ -90,6 +91,7 @@ class Backward {
   const Spec& spec_;
   const Tape& tape_;
   const Batch& batch_;
+  const Draws& draws_;
   BackwardTier tier_;
   Waits waits_;
   int64_t chunk_rows_, rows_, width_;

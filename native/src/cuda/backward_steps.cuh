@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "cuda/alternating_backward.hpp"
+#include "cuda/draws.cuh"
 #include "cuda/lane.cuh"
 #include "cuda/scan.cuh"
 
@@ -196,7 +197,8 @@ struct BackwardOf {
 
 }  // namespace
 
-template <class Cell>
+// Masked: with step.masks around the cell, which leave a part of h as it was, whatever the cell.
+template <class Cell, bool kMasked>
 __global__ void backward_kernel(const BackwardStepArguments step) {
   using Of = BackwardOf<Cell>;
   const Of of(step);
@@ -216,13 +218,16 @@ __global__ void backward_kernel(const BackwardStepArguments step) {
   Lane by_a[Of::kPlain];
   Lane by_scan[Of::kScans + 1];
   StepGradients<Lane> d = {by_a, dh, by_scan, dh};
-  Cell::backward(a.get(), gates, around, dh, dc, d);
-  of.store_all(d);
-  if constexpr (Cell::kCellState) {
-    step.dc[of.state()] = dc.v;
+  if constexpr (kMasked) {
+    const Masks<Lane> masks =
+        draw_masks(step.masks, step.pass, step.s, static_cast<int32_t>(of.item.row), of.item.unit);
+    Regularized<Cell>::backward(a.get(), gates, around, masks, dh, dc, d);
   } else {
-    step.dh[of.state()] = d.h.v;
+    Cell::backward(a.get(), gates, around, dh, dc, d);
   }
+  of.store_all(d);
+  if constexpr (Cell::kCellState) step.dc[of.state()] = dc.v;
+  if constexpr (kMasked || !Cell::kCellState) step.dh[of.state()] = d.h.v;
   if constexpr (Cell::kResetBefore) step.reset[of.state()] = Cell::reset(a.get(), h).v;
 }
 

@@ -26,12 +26,16 @@ struct Sequences {
     const int64_t own = callers_row(row);
     return batch_major != 0 ? own * steps + t : int64_t{t} * batch + own;
   }
+  // What such an index is made of.
+  __device__ int32_t time_of(int64_t place) const {
+    return static_cast<int32_t>(batch_major != 0 ? place % steps : place / batch);
+  }
+  __device__ int32_t callers_row_of(int64_t place) const {
+    return static_cast<int32_t>(batch_major != 0 ? place / steps : place % batch);
+  }
   // Whether a place of a caller's tensor lies within its sequence.
   __device__ bool within(int64_t place) const {
-    if (given == nullptr) return true;
-    const int64_t t = batch_major != 0 ? place % steps : place / batch;
-    const int64_t own = batch_major != 0 ? place / steps : place % batch;
-    return t < given[own];
+    return given == nullptr || time_of(place) < given[callers_row_of(place)];
   }
 };
 

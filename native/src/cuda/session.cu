@@ -11,7 +11,6 @@
 #include "cuda/around.hpp"
 #include "cuda/launch.hpp"
 #include "cuda/products.hpp"
-#include "regularization.hpp"
 
 namespace gatefuse::cuda {
 namespace {
@@ -73,16 +72,14 @@ Report::~Report() { cudaFreeHost(values_); }
 Session::Session(Model& model, const gf_session_options& options, Memory memory)
     : model_(model),
       spec_(model.spec()),
+      draws_(spec_, options),
       tier_(choose_tier(spec_, model.precision(), model.device(), checked_tier(options.tier),
-                        std::max(1, options.max_batch))),
+                        std::max(1, options.max_batch), draws_.rates().in_steps())),
       patience_(patience()),
       arena_(memory == kMeasured),
       tape_(model, arena_, own_stream_, checked(options)),
       vendor_(vendor_products(model, options.products)) {
   const bool backward = options.backward != GF_BACKWARD_NONE;
-  if (Regularization(spec_, options).any()) {
-    wrong("dropout, zoneout_h, zoneout_c, recurrent_dropout", "0 of the CUDA backend", "a rate");
-  }
   // Whoever only asks for sizes shall not allocate.
   model_.finish(backward && memory == kTaken);
   max_steps_ = options.max_steps;
@@ -142,7 +139,7 @@ Session::Session(Model& model, const gf_session_options& options, Memory memory)
   wrong_ = arena_.take<unsigned long long>(own_stream_, "session reports", kReports);
   if (backward) {
     backward_ =
-        std::make_unique<Backward>(model_, tape_, batch_, arena_, own_stream_, options,
+        std::make_unique<Backward>(model_, tape_, batch_, draws_, arena_, own_stream_, options,
                                    Waits{patience_, wrong_ + kTimedOut}, projected_, chunk_rows_);
     make_gradient_copies();
   }
@@ -217,6 +214,7 @@ void Session::path(char* text, int64_t capacity) const {
     lines += "products=" + vendor_->name() +
              "\nbits=may depend on the rest of the batch and on how a sequence is cut\n";
   }
+  lines += draws_.rates().lines();
   std::snprintf(text, static_cast<size_t>(capacity), "%s", lines.c_str());
 }
 
@@ -277,6 +275,7 @@ void Session::forward(const gf_io& io) {
   check_call(spec_, io, max_steps_, max_batch_);
   check_memory(io);
   batch_.take(io);
+  draws_.take(io);
   if (io.memory == GF_MEMORY_HOST) {
     if (io.tokens != nullptr) batch_.check_values("tokens", io.tokens, spec_.vocabulary);
     if (io.target_log_probs != nullptr) {
@@ -564,6 +563,11 @@ void Session::run_pass(int64_t layer, int64_t direction) {
   for (int32_t first = 0; first < batch_.longest(); first += chunk) {
     run_chunk(layer, direction, first, std::min(chunk, batch_.longest() - first));
   }
+  if (draws_.drops(layer)) {
+    drop({sequences_, static_cast<int32_t>(spec_.hidden), output_of(layer, direction),
+          spec_.directions * spec_.hidden, draws_.of_results(slot)},
+         stream_);
+  }
 }
 
 // Where the projections of steps from `first` on go.
@@ -618,6 +622,7 @@ void Session::run_steps(int64_t layer, int64_t direction, const Pass& pass) {
   step.y = output_of(layer, direction);
   step.y_stride = spec_.directions * spec_.hidden;
   step.keep = tape_.keeps_pre_activations();
+  step.masks = draws_.of_steps(slot);
   const auto rows_of = [&](const float* matrix) {
     Rows rows = {};
     rows.kind = Rows::kMatrix;

@@ -8,6 +8,7 @@
 #include "batch.hpp"
 #include "cuda/backward.hpp"
 #include "cuda/device.hpp"
+#include "cuda/draws.hpp"
 #include "cuda/model.hpp"
 #include "cuda/product.cuh"
 #include "cuda/tape.hpp"
@@ -108,6 +109,7 @@ class Session {
 
   Model& model_;
   const Spec& spec_;
+  Draws draws_;
   Tier tier_;
   uint64_t patience_;
   int64_t max_steps_, max_batch_;

@@ -6,9 +6,10 @@
 
 #include <cstdint>
 
+#include "cuda/alternating.hpp"
+#include "cuda/draws.cuh"
 #include "cuda/lane.cuh"
 #include "cuda/scan.cuh"
-#include "cuda/alternating.hpp"
 
 namespace gatefuse::cuda {
 
@@ -71,8 +72,8 @@ GF_DEVICE bool find_item(const StepArguments& step, int32_t& row, int32_t& unit)
 
 }  // namespace
 
-// The cell's pointwise mathematics.
-template <class Cell>
+// The cell's pointwise mathematics. Masked: with step.masks around it.
+template <class Cell, bool kMasked>
 __global__ void pointwise_kernel(const StepArguments step) {
   using Of = StepOf<Cell>;
   int32_t row = 0;
@@ -92,7 +93,13 @@ __global__ void pointwise_kernel(const StepArguments step) {
   Lane h = {step.h[of.state()]};
   Lane c = h;
   if constexpr (Cell::kCellState) c = {step.c[of.state()]};
-  Cell::forward(PreActivations<Lane>{x, recurrent}, gates, c, h);
+  const PreActivations<Lane> a = {x, recurrent};
+  if constexpr (kMasked) {
+    const Masks<Lane> masks = draw_masks(step.masks, step.pass, step.s, row, unit);
+    Regularized<Cell>::forward(a, gates, masks, c, h);
+  } else {
+    Cell::forward(a, gates, c, h);
+  }
   if constexpr (Cell::kCellState) step.c[of.state()] = c.v;
   step.h[of.state()] = h.v;
   if (step.kept_h != nullptr) step.kept_h[of.state()] = h.v;

@@ -5,6 +5,8 @@
 // bits.
 #pragma once
 
+#define GF_EMULATED_AVX512 1
+
 #include_next <immintrin.h>
 
 namespace gatefuse::emulation {

@@ -20,7 +20,13 @@ public enum Precision {
   /** 7 bits of fraction and the exponents of float32, to nearest, ties to even. */
   BFLOAT16("bfloat16"),
   /** IEEE binary16, to nearest, ties to even. A weight beyond 65504 becomes infinite. */
-  FLOAT16("float16");
+  FLOAT16("float16"),
+  /**
+   * Whole numbers from -127 to 127 times a scale, such that the largest magnitude is 127, ties to
+   * even. The weights of each output have a scale; an input or a hidden state has one for itself,
+   * found whenever a product reads it. For inference: nothing is trained in it.
+   */
+  INT8("int8");
 
   private final String id;
 

@@ -101,7 +101,7 @@ class BackendsTest {
         refusal.getMessage().contains("device: expected 0 on the cpu backend, got 1"),
         refusal.getMessage());
     try (Rnn rnn = Rnn.create(SPEC, WEIGHTS, RnnOptions.DEFAULT.withPrecision(Precision.TF32))) {
-      assertTrue(rnn.backend() != Backend.CPU, "the CPU has float32 alone");
+      assertTrue(rnn.backend() != Backend.CPU, "the CPU has no TF32");
     }
   }
 

@@ -14,6 +14,7 @@ import io.github.gatefuse.testing.Target;
 import io.github.gatefuse.testing.Training;
 import java.nio.FloatBuffer;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -39,10 +40,8 @@ class RegularizationTest {
           .withRecurrentDropout(0.25)
           .withSeed(-7);
 
-  /** Those that have it. */
   static Stream<Target> targets() {
-    return Target.all().stream()
-        .filter(t -> t.backend() == Backend.CPU || t.backend() == Backend.REFERENCE);
+    return Target.all().stream();
   }
 
   static Stream<Arguments> targetsAndCells() {
@@ -54,6 +53,11 @@ class RegularizationTest {
         .withLayers(2)
         .withBidirectional(true)
         .withChunk(cell.hasChunkedBlocks() ? 7 : 1);
+  }
+
+  /** The tier of sessions with masks in their steps, in which others give the same bits. */
+  private static Tier tierOf(Target target) {
+    return target.backend() == Backend.CUDA ? Tier.ALTERNATING : Tier.AUTO;
   }
 
   private static Regularization all(Cell cell) {
@@ -102,10 +106,11 @@ class RegularizationTest {
     target.assumeAvailable();
     RnnSpec spec = spec(Cell.LSTM_REFINE);
     Training training = Training.of(spec, STEPS, BATCH, true, 2);
+    Tier tier = tierOf(target);
     try (Rnn rnn = target.create(spec, Networks.weights(spec, 1));
-        Session plain = rnn.session(STEPS, BATCH);
-        Session none = rnn.session(options(Regularization.NONE.withSeed(9)));
-        Session dropout = rnn.session(options(ALL.withZoneout(0, 0)))) {
+        Session plain = rnn.session(options(Regularization.NONE).withTier(tier));
+        Session none = rnn.session(options(Regularization.NONE.withSeed(9)).withTier(tier));
+        Session dropout = rnn.session(options(ALL.withZoneout(0, 0)).withTier(tier))) {
       float[] expected = output(plain, training, false);
       assertArrayEquals(expected, output(plain, training, true));
       assertArrayEquals(expected, output(none, training, true));
@@ -201,10 +206,10 @@ class RegularizationTest {
     try (Rnn rnn = target.create(spec, Networks.weights(spec, 1));
         Session plain = rnn.session(STEPS, BATCH);
         Session session = rnn.session(options(ALL.withZoneout(0, 0.5)))) {
-      assertEquals(Map.of(), plain.path().details());
+      assertEquals(Map.of(), rates(plain));
       assertEquals(
           Map.of("dropout", "0.3", "zoneout_c", "0.5", "recurrent_dropout", "0.25"),
-          session.path().details());
+          rates(session));
     }
   }
 
@@ -236,17 +241,23 @@ class RegularizationTest {
     }
   }
 
+  /** On CUDA masks in the steps are of one tier; dropout between layers is of all. */
   @Test
-  void cudaRefusesThem() {
+  void cudaGoesStepByStep() {
     Target target =
         Target.all().stream().filter(t -> t.backend() == Backend.CUDA).findFirst().orElseThrow();
     target.assumeAvailable();
     RnnSpec spec = spec(Cell.LSTM);
-    try (Rnn rnn = target.create(spec, Networks.weights(spec, 1))) {
+    try (Rnn rnn = target.create(spec, Networks.weights(spec, 1));
+        Session zoneout = rnn.session(options(ALL));
+        Session dropout =
+            rnn.session(options(Regularization.NONE.withDropout(0.3)).withTier(Tier.SLICE))) {
+      assertEquals("alternating", zoneout.path().details().get("tier"));
+      assertEquals("slice", dropout.path().details().get("tier"));
       assertRefused(
-          "dropout, zoneout_h, zoneout_c, recurrent_dropout: expected 0 of the CUDA backend, got a"
-              + " rate",
-          () -> rnn.session(options(ALL)));
+          "tier: expected alternating, since zoneout and recurrent dropout go step by step, got"
+              + " slice",
+          () -> rnn.session(options(ALL).withTier(Tier.SLICE)));
     }
   }
 
@@ -262,6 +273,12 @@ class RegularizationTest {
         session.call().training(1).evaluation();
       }
     }
+  }
+
+  private static Map<String, String> rates(Session session) {
+    Map<String, String> rates = new HashMap<>(session.path().details());
+    rates.keySet().retainAll(ALL.withZoneout(0.5, 0.5).rates().keySet());
+    return rates;
   }
 
   private static void assertRefused(String message, Executable action) {

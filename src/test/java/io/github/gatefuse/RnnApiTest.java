@@ -690,7 +690,7 @@ class RnnApiTest {
       assertSame(tier, Tier.of(tier.id().toUpperCase(Locale.ROOT)));
     }
     assertRefused(
-        "precision: expected one of float32, tf32, bfloat16, float16; got bf16",
+        "precision: expected one of float32, tf32, bfloat16, float16, int8; got bf16",
         () -> Precision.of("bf16"));
     assertRefused(
         "tier: expected one of auto, alternating, slice, cluster, grid; got fast",

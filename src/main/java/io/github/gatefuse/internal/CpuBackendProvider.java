@@ -3,6 +3,9 @@ package io.github.gatefuse.internal;
 
 import io.github.gatefuse.Backend;
 import io.github.gatefuse.DeviceReport;
+import io.github.gatefuse.Precision;
+import java.util.EnumSet;
+import java.util.Set;
 
 /**
  * The native CPU backend.
@@ -28,6 +31,11 @@ public final class CpuBackendProvider extends NativeBackendProvider {
   @Override
   public int priority() {
     return 100;
+  }
+
+  @Override
+  public Set<Precision> precisions() {
+    return EnumSet.of(Precision.FLOAT32, Precision.BFLOAT16, Precision.INT8);
   }
 
   @Override

@@ -79,6 +79,7 @@ final class NativeModel implements BackendModel {
       case TF32 -> GatefuseNative.GF_TF32;
       case BFLOAT16 -> GatefuseNative.GF_BFLOAT16;
       case FLOAT16 -> GatefuseNative.GF_FLOAT16;
+      case INT8 -> GatefuseNative.GF_INT8;
     };
   }
 

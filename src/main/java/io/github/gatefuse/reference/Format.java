@@ -56,10 +56,50 @@ public enum Format {
       double rounded = Math.rint((float) x / unit) * unit;
       return Math.abs(rounded) > LARGEST ? Math.copySign(Double.POSITIVE_INFINITY, x) : rounded;
     }
+  },
+
+  /**
+   * Whole numbers from -127 to 127 times a scale of the vector, ties to even. What is not finite
+   * makes the whole vector NaN; one that is smaller than 2^-100 everywhere becomes zeros.
+   */
+  INT8 {
+    private static final float LARGEST = 127;
+    private static final float SMALLEST = 0x1p-100f;
+
+    @Override
+    double round(double x) {
+      double[] alone = {x};
+      round(alone, 0, alone);
+      return alone[0];
+    }
+
+    @Override
+    void round(double[] from, int start, double[] to) {
+      float most = 0;
+      boolean finite = true;
+      for (int i = 0; i < to.length; i++) {
+        float x = (float) from[start + i];
+        finite &= Float.isFinite(x);
+        most = Math.max(most, Math.abs(x));
+      }
+      double scale = finite ? most / LARGEST : Double.NaN;
+      float inverse = finite && most >= SMALLEST ? LARGEST / most : 0;
+      for (int i = 0; i < to.length; i++) {
+        float x = (float) from[start + i];
+        to[i] = finite ? Math.rint(x * inverse) * scale : Double.NaN;
+      }
+    }
   };
 
   /** The nearest number of this format. */
   abstract double round(double x);
+
+  /** The nearest vector of this format, of another one's numbers from an index on. */
+  void round(double[] from, int start, double[] to) {
+    for (int i = 0; i < to.length; i++) {
+      to[i] = round(from[start + i]);
+    }
+  }
 
   /**
    * The distance of neighbouring numbers around x, a power of two: dividing by it and multiplying

@@ -35,7 +35,8 @@ final class LayerDirection {
   }
 
   private Matrix matrix(Weights weights, String name) {
-    return new Matrix(spec.rows(), rounding.roundOperands(weights.doubles(name)));
+    double[] values = weights.doubles(name);
+    return new Matrix(spec.rows(), rounding.roundOperands(values, values.length / spec.rows()));
   }
 
   private double[] bias(Weights weights, String name) {
@@ -157,8 +158,9 @@ final class LayerDirection {
       s.addUp(0, first);
       s.addUp(end, rows);
       for (int j = 0; j < s.h.length && first < end; j++) {
-        s.gated[j] = rounding.operand(cell.gated(s, j));
+        s.gated[j] = cell.gated(s, j);
       }
+      rounding.copyOperands(s.gated, 0, s.gated);
     }
     second.add(active, first, end);
     for (int i = 0; i < active; i++) {

@@ -47,12 +47,15 @@ public final class ReferenceNetwork {
       slots[slot] = new LayerDirection(spec, layer, direction, weights, rounding);
     }
     embedding =
-        spec.vocabulary() > 0 ? rounding.roundOperands(weights.doubles(RnnSpec.EMBEDDING)) : null;
+        spec.vocabulary() > 0
+            ? rounding.roundOperands(weights.doubles(RnnSpec.EMBEDDING), spec.inputSize())
+            : null;
     boolean head = spec.outputs() > 0;
     headWeight =
         head
             ? new Matrix(
-                spec.outputs(), rounding.roundOperands(weights.doubles(RnnSpec.HEAD_WEIGHT)))
+                spec.outputs(),
+                rounding.roundOperands(weights.doubles(RnnSpec.HEAD_WEIGHT), spec.outputSize()))
             : null;
     headBias =
         head && weights.has(RnnSpec.HEAD_BIAS)

@@ -90,12 +90,8 @@ public record Rounding(Format operands, Format values) {
       case TF32 -> Format.TF32;
       case BFLOAT16 -> Format.BFLOAT16;
       case FLOAT16 -> Format.FLOAT16;
+      case INT8 -> Format.INT8;
     };
-  }
-
-  /** Rounds what a matrix product will read. */
-  double operand(double x) {
-    return operands.round(x);
   }
 
   /** Rounds any other named quantity. */
@@ -103,17 +99,19 @@ public record Rounding(Format operands, Format values) {
     return values.round(x);
   }
 
-  /** Rounds a tensor of operands in place and returns it. */
-  double[] roundOperands(double[] x) {
-    copyOperands(x, 0, x);
+  /** Rounds a matrix of operands in place, row by row, and returns it. */
+  double[] roundOperands(double[] x, int columns) {
+    double[] row = new double[columns];
+    for (int start = 0; start < x.length; start += columns) {
+      copyOperands(x, start, row);
+      System.arraycopy(row, 0, x, start, columns);
+    }
     return x;
   }
 
-  /** Fills an array with what a product reads of another from an index on. */
+  /** Fills a vector with what a product reads of an array from an index on. */
   void copyOperands(double[] from, int start, double[] to) {
-    for (int i = 0; i < to.length; i++) {
-      to[i] = operand(from[start + i]);
-    }
+    operands.round(from, start, to);
   }
 
   /** Rounds a tensor of values in place and returns it. */

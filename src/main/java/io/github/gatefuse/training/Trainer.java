@@ -8,7 +8,6 @@ import io.github.gatefuse.ForwardCall;
 import io.github.gatefuse.GatefuseException;
 import io.github.gatefuse.Parameters;
 import io.github.gatefuse.Precision;
-import io.github.gatefuse.Regularization;
 import io.github.gatefuse.Rnn;
 import io.github.gatefuse.RnnOptions;
 import io.github.gatefuse.RnnSpec;
@@ -78,7 +77,7 @@ public final class Trainer implements AutoCloseable {
     gradient = new float[logits.length];
     logitsMemory = floats(logits.length);
     gradientMemory = floats(logits.length);
-    rnn = Rnn.create(spec, initial, learning(options.network(), options.regularization()));
+    rnn = Rnn.create(spec, initial, learning(options.network()));
     boolean complete = false;
     try {
       session =
@@ -98,19 +97,22 @@ public final class Trainer implements AutoCloseable {
   }
 
   /**
-   * AUTO is the CPU in float32, and CUDA, which does not regularize, in what the CPU has not; where
-   * they do not run, the reference.
+   * AUTO is the CPU in float32, and CUDA in what the CPU does not train in; where they do not run,
+   * the reference.
    */
-  private static RnnOptions learning(RnnOptions asked, Regularization regularization) {
+  private static RnnOptions learning(RnnOptions asked) {
+    if (asked.precision() == Precision.INT8) {
+      throw new IllegalArgumentException(
+          "precision: expected float32, tf32, bfloat16 or float16 to train in, got int8");
+    }
     if (asked.backend() != Backend.AUTO) {
       return asked;
     }
     boolean isFloat = asked.precision() == Precision.FLOAT32;
     Backend wanted = isFloat ? Backend.CPU : Backend.CUDA;
     boolean there =
-        (isFloat || regularization.isNone())
-            && Devices.report().stream()
-                .anyMatch(report -> report.backend() == wanted && report.available());
+        Devices.report().stream()
+            .anyMatch(report -> report.backend() == wanted && report.available());
     return there
         ? asked.withBackend(wanted)
         : RnnOptions.of(Backend.REFERENCE).withPrecision(asked.precision());

@@ -152,7 +152,7 @@ public record TrainingOptions(
 
   /**
    * The same on another backend. {@link Backend#AUTO} is the CPU in float32, CUDA in the shorter
-   * precisions where nothing is regularized, and the reference where they do not run.
+   * precisions, and the reference where they do not run.
    *
    * @param value backend, precision and device
    * @return new options

@@ -275,8 +275,8 @@ class ScoreCommandTest {
     assertTrue(difference > 0 && difference < 0.1, "difference " + difference);
     if (available().contains(Backend.CPU)) {
       assertRefused(
-          score("--backend=cpu", "--precision=bfloat16", file),
-          "precision: expected float32 on the cpu backend, got bfloat16");
+          score("--backend=cpu", "--precision=tf32", file),
+          "precision: expected float32, bfloat16, int8 on the cpu backend, got tf32");
     }
   }
 
@@ -314,7 +314,7 @@ class ScoreCommandTest {
         "--backend: expected one of auto, reference, cpu, cuda, cudnn; got gpu");
     assertRefused(
         score("--precision=half", file),
-        "--precision: expected one of float32, tf32, bfloat16, float16; got half");
+        "--precision: expected one of float32, tf32, bfloat16, float16, int8; got half");
     assertRefused(
         score("--json", "--per-line", file),
         "--json and --per-line: both write to standard output; expected --per-line=FILE");

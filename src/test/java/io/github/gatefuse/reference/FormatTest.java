@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.gatefuse.reference;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import java.util.Random;
@@ -144,5 +145,23 @@ class FormatTest {
       double rounded = format.round(random.nextGaussian());
       assertSame(rounded, format.round(rounded), "rounded twice");
     }
+  }
+
+  @Test
+  void int8HasAScaleForEachVector() {
+    double[] out = new double[4];
+    Format.INT8.round(new double[] {9, 0.5, -1, 0.25, 0.003}, 1, out);
+    float unit = 1f / 127;
+    assertEquals(64 * (double) unit, out[0], "a tie, 63.5, goes to the even number");
+    assertEquals(-127 * (double) unit, out[1]);
+    assertEquals(32 * (double) unit, out[2]);
+    assertEquals(0, out[3]);
+    Format.INT8.round(new double[] {0x1p-101, 0, 0x1p-120, 0}, 0, out);
+    assertArrayEquals(new double[4], out);
+    Format.INT8.round(new double[] {1, 2, Double.POSITIVE_INFINITY, 3}, 0, out);
+    for (double x : out) {
+      assertEquals(Double.NaN, x);
+    }
+    assertEquals(0.75, Format.INT8.round(0.75), 1e-7, "alone, a number is the largest");
   }
 }

@@ -115,8 +115,15 @@ class ReferenceNetworkTest {
     assertTrue(!Arrays.equals(exact, out.y()), "float64 and float32 gave the same");
   }
 
-  private static double[] rounded(Format format, double[] values) {
-    return Arrays.stream(values).map(format::round).toArray();
+  /** The vectors that lie one behind the other in an array. */
+  private static double[] rounded(Format format, double[] values, int columns) {
+    double[] out = new double[values.length];
+    double[] vector = new double[columns];
+    for (int start = 0; start < values.length; start += columns) {
+      format.round(values, start, vector);
+      System.arraycopy(vector, 0, out, start, columns);
+    }
+    return out;
   }
 
   /** Weights whose matrices are already of a format. */
@@ -124,7 +131,8 @@ class ReferenceNetworkTest {
     Weights.Builder out = Weights.builder();
     for (RnnSpec.Parameter p : spec.parameters()) {
       double[] values = weights.doubles(p.name());
-      out.add(p.name(), p.bias() ? values : rounded(format, values), p.shape());
+      int columns = p.shape()[p.shape().length - 1];
+      out.add(p.name(), p.bias() ? values : rounded(format, values, columns), p.shape());
     }
     return out.build();
   }
@@ -154,13 +162,13 @@ class ReferenceNetworkTest {
     double[] h = new double[B * 6];
     double[] c = new double[B * 6];
     for (int t = 0; t < T; t++) {
-      double[] now = rounded(format, Arrays.copyOfRange(x, t * B * 5, (t + 1) * B * 5));
-      Outputs step = plain.run(Inputs.of(1, B, now).withState(rounded(format, h), c));
+      double[] now = rounded(format, Arrays.copyOfRange(x, t * B * 5, (t + 1) * B * 5), 5);
+      Outputs step = plain.run(Inputs.of(1, B, now).withState(rounded(format, h, 6), c));
       h = step.hn();
       c = step.cn();
       assertArrayEquals(Arrays.copyOfRange(whole.y(), t * B * 6, (t + 1) * B * 6), h);
-      assertTrue(!Arrays.equals(h, rounded(format, h)), "what is given out is not rounded");
-      double[] head = product(weights, format, rounded(format, h), spec);
+      assertTrue(!Arrays.equals(h, rounded(format, h, 6)), "what is given out is not rounded");
+      double[] head = product(weights, format, rounded(format, h, 6), spec);
       assertArrayEquals(
           Arrays.copyOfRange(whole.logits(), t * B * 4, (t + 1) * B * 4), head, 1e-15);
     }
@@ -168,7 +176,7 @@ class ReferenceNetworkTest {
   }
 
   private static double[] product(Weights weights, Format format, double[] h, RnnSpec spec) {
-    double[] matrix = rounded(format, weights.doubles(RnnSpec.HEAD_WEIGHT));
+    double[] matrix = rounded(format, weights.doubles(RnnSpec.HEAD_WEIGHT), 6);
     double[] out = new double[B * spec.outputs()];
     for (int i = 0; i < out.length; i++) {
       out[i] = weights.doubles(RnnSpec.HEAD_BIAS)[i % 4];
@@ -226,7 +234,7 @@ class ReferenceNetworkTest {
     Arrays.stream(out.y()).forEach(y -> assertEquals((float) y, y));
     assertTrue(
         precision == Precision.FLOAT32
-            || !Arrays.equals(out.y(), rounded(format(precision), out.y())));
+            || !Arrays.equals(out.y(), rounded(format(precision), out.y(), out.y().length)));
   }
 
   @Test

@@ -53,8 +53,12 @@ public record Target(
   /** All paths that there could be: every precision and tier of every backend. */
   public static List<Target> allPaths() {
     List<Target> all = new ArrayList<>(all());
+    for (Precision precision : List.of(Precision.BFLOAT16, Precision.INT8)) {
+      Stream.of(InstructionSet.values())
+          .forEach(set -> all.add(new Target(Backend.CPU, set, precision, Tier.AUTO)));
+    }
     for (Precision precision : Precision.values()) {
-      for (Tier tier : Tier.values()) {
+      for (Tier tier : precision == Precision.INT8 ? new Tier[0] : Tier.values()) {
         all.add(new Target(Backend.CUDA, null, precision, tier));
       }
       all.add(new Target(Backend.REFERENCE, null, precision, Tier.AUTO));
@@ -62,7 +66,7 @@ public record Target(
     return all.stream().distinct().toList();
   }
 
-  /** All paths of CUDA, and the others in float32. */
+  /** All paths of the CPU and of CUDA, and the reference in float32. */
   public static List<Target> allNativePaths() {
     return allPaths().stream()
         .filter(t -> t.backend != Backend.REFERENCE || t.precision == Precision.FLOAT32)

@@ -71,6 +71,12 @@ class TrainerTest {
     return Trainer.create(SPEC, initial(SPEC), options(SPEC));
   }
 
+  private static void assumeAvailable(Backend backend) {
+    Assumptions.assumeTrue(
+        Devices.report().stream().anyMatch(r -> r.backend() == backend && r.available()),
+        backend + " does not run here");
+  }
+
   private static float[] all(Weights weights) {
     float[] all = new float[0];
     for (RnnSpec.Parameter parameter : SPEC.parameters()) {
@@ -87,9 +93,7 @@ class TrainerTest {
       value = Backend.class,
       names = {"REFERENCE", "CPU", "CUDA"})
   void learns(Backend backend) {
-    Assumptions.assumeTrue(
-        Devices.report().stream().anyMatch(r -> r.backend() == backend && r.available()),
-        backend + " does not run here");
+    assumeAvailable(backend);
     TrainingOptions options = options(SPEC).withNetwork(RnnOptions.of(backend));
     try (Trainer trainer = Trainer.create(SPEC, initial(SPEC), options)) {
       Evaluation before = trainer.evaluate(i -> batch(-1 - i), 10);
@@ -255,8 +259,9 @@ class TrainerTest {
   @ParameterizedTest
   @EnumSource(
       value = Backend.class,
-      names = {"CPU", "REFERENCE"})
+      names = {"CPU", "REFERENCE", "CUDA"})
   void resumesToTheSameBitsWithRegularization(Backend backend, @TempDir Path folder) {
+    assumeAvailable(backend);
     RnnSpec spec = SPEC.withLayers(2);
     TrainingOptions options =
         options(spec).withNetwork(RnnOptions.of(backend)).withRegularization(REGULARIZATION);

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Products of packed weights with rows, in tiles of sums that stay in registers. Part of
+// kernels.cpp, which alone includes it.
+
+// So much of a weight panel is multiplied with all rows before the next: it stays in the L1 cache.
+constexpr int64_t kPanelFloats = 4096;
+constexpr int kLineFloats = 16;  // of a cache line
+
+template <int N>
+struct Int {
+  static constexpr int value = N;
+};
+
+constexpr int largest_tile_rows(int width) {
+  const int rows = V::kAccumulators / (width < 1 ? 1 : width);
+  return rows < 1 ? 1 : rows > 8 ? 8 : rows;
+}
+
+// Calls f(Int<m>) for an m from 1 to Max that is known only at run time.
+template <int Max, class F>
+GF_INLINE void with_count(int m, F f) {
+  if constexpr (Max > 1) {
+    if (m < Max) {
+      with_count<Max - 1>(m, f);
+      return;
+    }
+  }
+  f(Int<Max>());
+}
+
+// Cuts `rows` into tiles of nearly equal height, at most Max, and calls f(first row, Int<height>).
+template <int Max, class F>
+GF_INLINE void for_tiles(int rows, F f) {
+  for (int r = 0; r < rows;) {
+    const int left = rows - r;
+    const int tiles = (left + Max - 1) / Max;
+    const int height = (left + tiles - 1) / tiles;
+    with_count<Max>(height, [&](auto m) { f(r, m); });
+    r += height;
+  }
+}
+
+// acc[u][m][n] += sum over k in begin .. end - 1 of weight[u][k][n] * in[m][k], in the order of k.
+// Lines > 0: meanwhile brings Lines cache lines of what comes next for each k from a farther cache
+// to the L2.
+template <int Lines, int U, int M, int N>
+GF_INLINE void multiply(const float* weight, int64_t group, const float* const (&in)[M],
+                        int64_t begin, int64_t end, const float* next, V (&acc)[U][M][N]) {
+#pragma GCC unroll 2
+  for (int64_t k = begin; k < end; ++k) {
+#pragma GCC unroll 4
+    for (int line = 0; line < Lines; ++line) {
+      __builtin_prefetch(next + ((k - begin) * Lines + line) * kLineFloats, 0, 2);
+    }
+    V x[M];
+#pragma GCC unroll 8
+    for (int m = 0; m < M; ++m) x[m] = V::set(in[m][k]);
+#pragma GCC unroll 4
+    for (int u = 0; u < U; ++u) {
+#pragma GCC unroll 8
+      for (int n = 0; n < N; ++n) {
+        const V w = load(weight + u * group + (k * N + n) * W);
+#pragma GCC unroll 8
+        for (int m = 0; m < M; ++m) acc[u][m][n] = fma(w, x[m], acc[u][m][n]);
+      }
+    }
+  }
+}
+
+template <int M, int N>
+GF_INLINE void load_sums(const float* from, int64_t row, V (&acc)[M][N]) {
+#pragma GCC unroll 8
+  for (int m = 0; m < M; ++m) {
+#pragma GCC unroll 8
+    for (int n = 0; n < N; ++n) acc[m][n] = load(from + m * row + n * W);
+  }
+}
+
+template <int M, int N>
+GF_INLINE void store_sums(float* to, const V (&acc)[M][N]) {
+#pragma GCC unroll 8
+  for (int m = 0; m < M; ++m) {
+#pragma GCC unroll 8
+    for (int n = 0; n < N; ++n) store(to + (m * N + n) * W, acc[m][n]);
+  }
+}
+
+// Finished sums of a few groups by a few rows: [groups][rows][N][W].
+struct Tile {
+  int64_t group;
+  int groups;
+  int rows;
+  const float* sums;
+};
+
+// What becomes of them. A function and not a template, so that there is one product for all cells.
+struct Finish {
+  void (*call)(const void* context, const Tile& tile);
+  const void* context;
+};
+
+// The rows of a product: an array of addresses, or a matrix where that is null.
+struct Rows {
+  int count;
+  const float* const* at;
+  const float* matrix;
+  int64_t stride;
+  GF_INLINE const float* operator[](int r) const {
+    return at != nullptr ? at[r] : matrix + r * stride;
+  }
+};
+
+// Where a product has what it needs besides its operands; a thread's own.
+struct Scratch {
+  float* sums;      // [rows, N * W]
+  uint32_t* words;  // [rows, words_of_row(k)], where weights are shorter than float32
+};
+
+// Cuts the groups begin .. end - 1 into pieces of nearly equal size, at most Max, and calls f(first
+// group, Int<size>).
+template <int Max, class F>
+GF_INLINE void for_pieces(int64_t begin, int64_t end, bool downwards, F f) {
+  const int64_t count = end - begin;
+  const int64_t pieces = (count + Max - 1) / Max;
+  for (int64_t i = 0; i < pieces; ++i) {
+    const int64_t piece = downwards ? pieces - 1 - i : i;
+    const int64_t group = begin + count * piece / pieces;
+    const int size = static_cast<int>(begin + count * (piece + 1) / pieces - group);
+    with_count<Max>(size, [&](auto groups) { f(group, groups); });
+  }
+}
+
+// One row: several groups at once, to keep the multipliers busy.
+template <int N>
+void float_row_product(const Pack& pack, const float* row, int64_t begin, int64_t end,
+                       bool downwards, Finish finish) {
+  constexpr int kMost = largest_tile_rows(N) > 4 ? 4 : largest_tile_rows(N);
+  const int64_t size = pack.k * N * W;
+  const float* const in[1] = {row};
+  for_pieces<kMost>(begin, end, downwards, [&](int64_t group, auto groups) {
+    constexpr int U = decltype(groups)::value;
+    V acc[U][1][N];
+#pragma GCC unroll 4
+    for (int u = 0; u < U; ++u) load_sums(pack.bias + (group + u) * N * W, 0, acc[u]);
+    multiply<0>(pack.weight + group * size, size, in, 0, pack.k, nullptr, acc);
+    float sums[U * N * W];
+#pragma GCC unroll 4
+    for (int u = 0; u < U; ++u) store_sums(sums + u * N * W, acc[u]);
+    finish.call(finish.context, {group, U, 1, sums});
+  });
+}
+
+// More rows: tiles of rows; where they are more than one tile, k is cut into panels that
+// stay in the L1 cache while every tile passes over them, and the sums wait in `scratch` [rows, N *
+// W] meanwhile. Weights larger than a cache are swept upwards and downwards by turns, so that the
+// end of one sweep is still there at the beginning of the next. None of this changes the order of
+// any sum.
+template <int N>
+void float_product(const Pack& pack, const Rows& rows, float* scratch, int64_t begin, int64_t end,
+                   bool downwards, Finish finish) {
+  constexpr int kTile = largest_tile_rows(N);
+  const int64_t panel = rows.count > kTile ? kPanelFloats / (N * W) : pack.k;
+  // The first two tiles fetch the next panel; of a single tile, only half of the next group comes.
+  constexpr int kLines = (N * W + 2 * kLineFloats - 1) / (2 * kLineFloats);
+  const int64_t group = pack.k * N * W;
+  for (int64_t i = begin; i < end; ++i) {
+    const int64_t g = downwards ? end - 1 - (i - begin) : i;
+    const float* weight = pack.weight + g * group;
+    for (int64_t k = 0; k < pack.k; k += panel) {
+      const int64_t k_end = k + panel < pack.k ? k + panel : pack.k;
+      const float* next =
+          k_end < pack.k ? weight + k_end * N * W : weight + (downwards ? -group : group);
+      for_tiles<kTile>(rows.count, [&](int r, auto height) {
+        constexpr int M = decltype(height)::value;
+        const float* in[M];
+        for (int m = 0; m < M; ++m) in[m] = rows[r + m];
+        float* sums = scratch + static_cast<int64_t>(r) * N * W;
+        V acc[1][M][N];
+        load_sums(k == 0 ? pack.bias + g * N * W : sums, k == 0 ? 0 : N * W, acc[0]);
+        if (next != nullptr) {
+          multiply<kLines>(weight, 0, in, k, k_end, next, acc);
+          next = r == 0 ? next + (k_end - k) * kLines * kLineFloats : nullptr;
+        } else {
+          multiply<0>(weight, 0, in, k, k_end, nullptr, acc);
+        }
+        store_sums(sums, acc[0]);
+      });
+    }
+    finish.call(finish.context, {g, 1, rows.count, scratch});
+  }
+}
+
+#include "cpu/word_products.hpp"
+
+// The product of a pack with rows, for the groups begin .. end - 1.
+template <int N>
+void product(const Pack& pack, const Rows& rows, const Scratch& scratch, int64_t begin, int64_t end,
+             bool downwards, Finish finish) {
+  if (pack.words != nullptr) {
+    word_product<N>(pack, rows, scratch, begin, end, downwards, finish);
+  } else if (rows.count == 1) {
+    float_row_product<N>(pack, rows[0], begin, end, downwards, finish);
+  } else {
+    float_product<N>(pack, rows, scratch.sums, begin, end, downwards, finish);
+  }
+}
