@@ -458,7 +458,7 @@ void check_waits_in_vain() {
 BackwardTier choice(int cell, int hidden, int requested) {
   DeviceFacts device = DeviceFacts::of(0);
   device.kernels = device.capability;
-  return choose_backward_tier(spec_of(cell, hidden), GF_BFLOAT16, device, requested, 4);
+  return choose_backward_tier(spec_of(cell, hidden), GF_BFLOAT16, device, requested, 4, false);
 }
 
 void check_choice(int cell, int hidden, int requested, int id, const char* reason) {
