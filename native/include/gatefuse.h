@@ -180,7 +180,8 @@ typedef struct gf_model gf_model;
  * GF_INT8: whole numbers from -127 to 127 times a scale, such that the largest magnitude is 127
  * (ties to even). Weights have a scale for each output, set with the tensor. An input or a hidden
  * state has one for itself, found whenever a product reads it. Sums of products are exact. Vectors
- * whose magnitudes are all below 2^-100 are read as zeros. Since 1.2.
+ * whose magnitudes are all below 2^-100 are read as zeros. For input_size and directions *
+ * hidden_size up to 131072. Since 1.2.
  */
 enum {
   GF_FLOAT32 = 0,  /* float32: nothing is rounded */

@@ -222,7 +222,13 @@ void check_extremes(const cpu::Kernels& kernels) {
 // ---- Refusals -----------------------------------------------------------------------------------
 
 void check_refusals(const Precision& precision) {
-  const Network network(make_spec(GF_GRU, 3, 4), 1, options_of(GF_ISA_AUTO, precision.id));
+  const gf_spec wide = make_spec(GF_GRU, 131073, 1);
+  const gf_model_options narrow = options_of(GF_ISA_AUTO, precision.id);
+  gf_model* model = nullptr;
+  CHECK_EQ(gf_model_create(&wide, &narrow, &model),
+           precision.id == GF_INT8 ? GF_INVALID_ARGUMENT : GF_OK);
+  gf_model_destroy(model);
+  const Network network(make_spec(GF_GRU, 3, 4), 1, narrow);
   gf_session_options options = session_options(2, 2);
   options.backward = GF_BACKWARD_STORE;
   gf_session* session = nullptr;

@@ -396,7 +396,7 @@ void transpose(int rows, const float* const* in, int64_t begin, int64_t end, flo
 // ------------------------------------------------------------------------------------------------
 
 // So many words at a time that the compiler's vectors are full.
-void draw(const cpu::MaskDraw& draw, uint32_t time, uint32_t row, int64_t begin, int64_t end,
+void draw(const MaskDraw& draw, uint32_t time, uint32_t row, int64_t begin, int64_t end,
           float* out) {
   const Key key = {{draw.key[0], draw.key[1]}};
   const int64_t blocks = end / kUnitsOfWords;

@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "gatefuse.h"
+#include "mask_draw.hpp"
 
 namespace gatefuse::cpu {
 
@@ -100,14 +101,6 @@ struct StepMasks {
   const float* candidate;  // factors of the candidate
   const float* zoneout_h;  // the share of h before the step that stays
   const float* zoneout_c;  // and that of c
-};
-
-// Where a mask comes from: see random.hpp.
-struct MaskDraw {
-  uint32_t key[2];
-  uint32_t threshold;
-  float below;  // the value of an element whose word is below the threshold
-  float above;  // and of any other
 };
 
 // One time step of the first `rows` rows. A row of h and c is `padded` long.

@@ -5,6 +5,7 @@
 #include <limits>
 #include <string>
 
+#include "batch.hpp"
 #include "cpu/machine.hpp"
 #include "cpu/operands.hpp"
 
@@ -39,7 +40,15 @@ const Kernels* kernels_of(int32_t instruction_set) {
   }
 }
 
-int32_t checked_precision(int32_t precision) {
+// So many products of two numbers up to 127 have a sum that fits into 32 bits.
+constexpr int64_t kLongestInt8 = 131072;
+
+int32_t checked_precision(const Spec& spec, int32_t precision) {
+  if (precision == GF_INT8) {
+    in_range("input_size of a network in int8", spec.input, 1, kLongestInt8);
+    in_range("directions x hidden_size of a network in int8", spec.directions * spec.hidden, 1,
+             kLongestInt8);
+  }
   if (precision == GF_FLOAT32 || precision == GF_BFLOAT16 || precision == GF_INT8) return precision;
   throw Error(GF_INVALID_ARGUMENT,
               "precision: expected GF_FLOAT32, GF_BFLOAT16 or GF_INT8 on the CPU, got %d",
@@ -139,7 +148,7 @@ const Kernels& find_kernels(int32_t instruction_set) {
 Model::Model(const gf_spec* spec, const gf_model_options* options)
     : spec_(spec),
       kernels_(&find_kernels(options->instruction_set)),
-      precision_(checked_precision(options->precision)),
+      precision_(checked_precision(spec_, options->precision)),
       direct_(multiplies_words(*kernels_, precision_)),
       given_(spec_.tensor_count()) {
   if (options->device != 0) {

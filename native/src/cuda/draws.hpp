@@ -6,18 +6,11 @@
 #include <cstdint>
 
 #include "gatefuse.h"
+#include "mask_draw.hpp"
 #include "regularization.hpp"
 #include "spec.hpp"
 
 namespace gatefuse::cuda {
-
-// A mask of a layer in one direction, for all times, rows and units: see random.hpp.
-struct MaskDraw {
-  uint32_t key[2];
-  uint32_t threshold;
-  float below;  // the value of an element whose word is below the threshold
-  float above;  // and of any other
-};
 
 // The masks of steps, of all kinds: see cells/regularized.hpp.
 struct StepMasks {
