@@ -187,12 +187,13 @@ Pack Model::make_pack(const char* what, int64_t k, int width, int64_t groups, in
   pack.precision = precision;
   pack.direct = direct_;
   const int64_t lanes = kernels_->lanes;
-  pack.bias = arena_.take<float>(what, pack.row(), lanes);
+  // The largest first: where a model cannot be had, nothing has been taken and zeroed in vain.
   if (precision == GF_FLOAT32) {
     pack.weight = arena_.take<float>(what, pack.row(), k, lanes);
-    return pack;
+  } else {
+    pack.words = arena_.take<uint32_t>(what, pack.row(), pack.words_of_column(), lanes);
   }
-  pack.words = arena_.take<uint32_t>(what, pack.row(), pack.words_of_column(), lanes);
+  pack.bias = arena_.take<float>(what, pack.row(), lanes);
   if (precision == GF_INT8) {
     pack.scale = arena_.take<float>(what, pack.row(), lanes);
     pack.offset = arena_.take<int32_t>(what, pack.row(), lanes);
