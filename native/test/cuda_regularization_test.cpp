@@ -75,10 +75,15 @@ std::vector<MaskedCase> tested_cases(int cell) {
   return cases;
 }
 
+// ThreadSanitizer's build has one case for each cell.
 void check_cells() {
   for (int cell = 0; cell < kCells; ++cell) {
     const std::vector<MaskedCase> cases = tested_cases(cell);
-    for (const MaskedCase& one : cases) check_case(one, GF_FLOAT32, GF_TIER_ALTERNATING);
+    const int count = static_cast<int>(cases.size());
+    for (int i = 0; i < count; ++i) {
+      if (kThreadSanitizer && !in_turn(cell + i, count)) continue;
+      check_case(cases[i], GF_FLOAT32, GF_TIER_ALTERNATING);
+    }
   }
   for (const int cell : {GF_LSTM_REFINE, GF_GRU_REFINE_RESET_BEFORE}) {
     const MaskedCase one = tested_cases(cell)[2];

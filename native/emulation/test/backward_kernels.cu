@@ -355,8 +355,9 @@ std::vector<int> cluster_sizes(const Problem& p) {
   return p.hidden > 64 ? std::vector<int>{2, 8, 16} : std::vector<int>{2, 3, 4};
 }
 
-// All cells and sizes, one slice and two, in one chunk of time and in two.
-void check_shapes(Exchange exchange, int precision) {
+// All cells and sizes, one slice and two, in one chunk of time and in two. ThreadSanitizer's build
+// has one precision for each problem, where none is asked for.
+void check_shapes(Exchange exchange, int precision, bool asked_for) {
   const std::vector<int> sizes_of_h =
       test::kSanitized ? std::vector<int>{5, 17, 40} : std::vector<int>{1, 5, 17, 40, 65};
   int number = 0;
@@ -378,6 +379,7 @@ void check_shapes(Exchange exchange, int precision) {
       p.batch_major = number % 3 == 2;
       p.dy = number % 5 != 4;
       ++number;
+      if (test::kThreadSanitizer && !asked_for && !test::in_turn(number + precision, 4)) continue;
       check_problem(p);
     }
   }
@@ -483,8 +485,8 @@ void check_choices() {
 
 // ---- Modes --------------------------------------------------------------------------------------
 
-void check_tier(Exchange exchange, int precision) {
-  check_shapes(exchange, precision);
+void check_tier(Exchange exchange, int precision, bool asked_for) {
+  check_shapes(exchange, precision, asked_for);
   if (!test::kSanitized) check_large(exchange, precision);
   check_wrong_weights(exchange, precision, GF_GRU_REFINE, 17);
   check_wrong_weights(exchange, precision, GF_GRU, 10);
@@ -512,7 +514,7 @@ int main(int count, char** words) {
     for (const Exchange exchange : kTiers) {
       for (const int precision : kPrecisions) {
         if (!wanted(1, exchange_name(exchange)) || !wanted(2, precision_name(precision))) continue;
-        check_tier(exchange, precision);
+        check_tier(exchange, precision, count > 2);
       }
     }
     if (wanted(1, exchange_name(Exchange::kCluster))) check_waits_in_vain();

@@ -12,6 +12,7 @@
 #include "check.hpp"
 #include "device.hpp"
 #include "emulation.hpp"
+#include "support.hpp"
 
 namespace gatefuse {
 namespace {
@@ -448,7 +449,8 @@ void check_threads() {
 
 int main() {
   using namespace gatefuse;
-  for (uint64_t seed = 1; seed <= 5; ++seed) {
+  const uint64_t seeds = test::kThreadSanitizer ? 1 : 5;
+  for (uint64_t seed = 1; seed <= seeds; ++seed) {
     emulation::set_seed(seed);
     check_laziness();
     check_pageable();
