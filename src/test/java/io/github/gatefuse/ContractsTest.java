@@ -44,16 +44,11 @@ class ContractsTest {
 
   static Stream<Arguments> targetsAndCells() {
     return Target.allNativePaths().stream()
-        .filter(ContractsTest::isWorthIt)
-        .flatMap(target -> Stream.of(Cell.values()).map(cell -> Arguments.of(target, cell)));
-  }
-
-  /** On an emulation two precisions stand for all in the tiers that have to be asked for. */
-  private static boolean isWorthIt(Target target) {
-    return target.tier() == Tier.AUTO
-        || target.precision() == Precision.FLOAT32
-        || target.precision() == Precision.BFLOAT16
-        || !target.isEmulated();
+        .flatMap(
+            target ->
+                Stream.of(Cell.values())
+                    .filter(target::isItsTurn)
+                    .map(cell -> Arguments.of(target, cell)));
   }
 
   private static List<RnnSpec> networks(Sizes sizes, Cell cell) {

@@ -75,6 +75,7 @@ class ParityTest {
             target ->
                 Stream.of(Cell.values())
                     .filter(target::has)
+                    .filter(target::isItsTurn)
                     .map(cell -> Arguments.of(target, cell)));
   }
 

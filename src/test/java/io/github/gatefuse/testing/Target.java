@@ -37,6 +37,9 @@ public record Target(
   /** Makes a missing CUDA backend a failure in place of a skip; the emulation is none. */
   public static final String REQUIRE_GPU = "gatefuse.requireGpu";
 
+  /** Those that CUDA has: all but the last, int8. */
+  private static final int EMULATED_PRECISIONS = Precision.values().length - 1;
+
   private Target(Backend backend, InstructionSet instructionSet) {
     this(backend, instructionSet, Precision.FLOAT32, Tier.AUTO);
   }
@@ -94,6 +97,16 @@ public record Target(
       fail(REQUIRE_GPU + " is set: expected a CUDA backend, got: " + refusal);
     }
     assumeTrue(refusal.isEmpty(), () -> this + ": " + refusal);
+  }
+
+  /**
+   * Whether a suite of all paths and cells has this pair. The C++ tests run every precision with
+   * every cell and tier of the emulation; here each cell has each tier in one precision, and each
+   * tier every precision. A GPU, like the CPU, is tested with all.
+   */
+  public boolean isItsTurn(Cell cell) {
+    int turn = cell.ordinal() + tier.ordinal() + precision.ordinal();
+    return turn % EMULATED_PRECISIONS == 0 || !isEmulated();
   }
 
   /** Whether there is such a cell: cuDNN has only the standard ones. */
