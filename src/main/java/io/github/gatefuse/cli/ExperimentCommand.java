@@ -53,6 +53,11 @@ final class ExperimentCommand implements Command {
         Option.value("--minutes", "M", "minutes of each run, in place of --steps"),
         Option.value("--rate", "R", "learning rate of Adam (0.001)"),
         Option.value(
+            "--zoneout",
+            "H,C",
+            "zoneout with rate H of hidden and, where all variants have any, C of\ncell states (0)"),
+        Option.value("--recurrent-dropout", "P", "dropout of candidates with rate P (0)"),
+        Option.value(
             "--length",
             "N",
             "length of a sequence: adding (200), text (100); digits of a number:\nprogram (3)"),

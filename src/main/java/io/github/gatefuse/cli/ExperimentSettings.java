@@ -64,9 +64,13 @@ record ExperimentSettings(Plan plan, Path out, String command) {
             byTime ? Long.MAX_VALUE : arguments.integer("--steps", 1, Integer.MAX_VALUE, 2000),
             byTime ? arguments.real("--minutes", 0.001, 1e6, 1) : Double.POSITIVE_INFINITY,
             arguments.real("--rate", 1e-12, 1e3, 1e-3),
+            Rates.of(arguments),
             options(arguments.value("--backend").orElse(Backend.AUTO.id())),
             arguments.integer("--threads", 1, 1024, 0));
     checkSize(plan);
+    for (Variant variant : plan.variants()) {
+      plan.regularization().check(variant.network(plan.task(), plan.hidden()));
+    }
     // What does not fit the data is found before the first run, not in each.
     plan.task().practice(plan.seeds().get(0), plan.sequences());
     return plan;

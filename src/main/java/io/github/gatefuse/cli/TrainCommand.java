@@ -61,7 +61,7 @@ final class TrainCommand implements Command {
             "FILE",
             "keep in FILE how far it is, and go on from there if it exists"),
         Option.value("--metrics", "FILE", "write losses as CSV to FILE"),
-        Option.value("--backend", "NAME", "reference, cpu or auto (auto)"),
+        Option.value("--backend", "NAME", "reference, cpu, cuda or auto (auto)"),
         Option.value("--threads", "N", "use at most N threads (all that the process may use)"),
         Option.flag("--no-progress", "show no progress on the terminal"),
         Option.flag("--debug", "show where an error came from"),

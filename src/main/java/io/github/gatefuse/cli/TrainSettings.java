@@ -132,38 +132,14 @@ record TrainSettings(
       throw new CommandException(
           "--dropout: expected --layers of at least 2, since it is between layers, got 1");
     }
-    String[] zoneout = arguments.value("--zoneout").orElse("0").split(",", -1);
-    if (zoneout.length > 2) {
-      throw new CommandException(
-          "--zoneout: expected H or H,C, got " + arguments.value("--zoneout").orElse(""));
-    }
     try {
       Regularization regularization =
-          Regularization.NONE
-              .withDropout(rate("--dropout", arguments.value("--dropout").orElse("0")))
-              .withZoneout(
-                  rate("--zoneout", zoneout[0]),
-                  zoneout.length == 1 ? 0 : rate("--zoneout", zoneout[1]))
-              .withRecurrentDropout(
-                  rate("--recurrent-dropout", arguments.value("--recurrent-dropout").orElse("0")))
-              .withSeed(arguments.integer("--seed", 0, Integer.MAX_VALUE, 1));
+          Rates.of(arguments).withSeed(arguments.integer("--seed", 0, Integer.MAX_VALUE, 1));
       regularization.check(spec);
       return regularization;
     } catch (IllegalArgumentException e) {
       throw new CommandException(e.getMessage(), e);
     }
-  }
-
-  private static double rate(String name, String text) {
-    try {
-      double rate = Double.parseDouble(text);
-      if (rate >= 0 && rate < 1) {
-        return rate;
-      }
-    } catch (NumberFormatException e) {
-      // The same message as for a number out of range.
-    }
-    throw new CommandException(name + ": expected a rate from 0 to below 1, got " + text);
   }
 
   private static RnnOptions network(Arguments arguments) {

@@ -69,7 +69,11 @@ public final class Experiment {
    */
   public List<String> run() {
     Folder folder = Folder.open(root, plan.settings());
-    Probe probe = new Probe(plan.task().sample(Math.min(PROBED, plan.sequences())), plan.network());
+    Probe probe =
+        new Probe(
+            plan.task().sample(Math.min(PROBED, plan.sequences())),
+            plan.network(),
+            plan.regularization());
     // Seed by seed, so that all variants can be compared early.
     for (long seed : plan.seeds()) {
       for (Variant variant : plan.variants()) {

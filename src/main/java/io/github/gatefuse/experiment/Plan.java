@@ -3,6 +3,7 @@ package io.github.gatefuse.experiment;
 
 import static java.util.stream.Collectors.joining;
 
+import io.github.gatefuse.Regularization;
 import io.github.gatefuse.RnnOptions;
 import io.github.gatefuse.tasks.Task;
 import io.github.gatefuse.tasks.Variant;
@@ -20,6 +21,7 @@ import java.util.List;
  * @param steps of each run; Long.MAX_VALUE where the time counts
  * @param minutes of each run; infinite where the steps count
  * @param rate the learning rate of Adam
+ * @param regularization of all runs; each draws by its own seed
  * @param network backend, precision and device
  * @param threads at most so many; 0 for all
  */
@@ -32,6 +34,7 @@ public record Plan(
     long steps,
     double minutes,
     double rate,
+    Regularization regularization,
     RnnOptions network,
     int threads) {
 
@@ -75,7 +78,17 @@ public record Plan(
         "steps: " + (steps == Long.MAX_VALUE ? "any" : steps),
         "minutes: " + (Double.isInfinite(minutes) ? "any" : minutes),
         "rate: " + rate,
+        "left to chance: " + chance(),
         "network: " + network.backend().id() + " " + network.precision().id());
+  }
+
+  /** The rates of the regularization in words. */
+  String chance() {
+    return regularization.isNone()
+        ? "nothing"
+        : regularization.rates().entrySet().stream()
+            .map(rate -> rate.getKey() + " " + rate.getValue())
+            .collect(joining(", "));
   }
 
   /**

@@ -4,6 +4,7 @@ package io.github.gatefuse.experiment;
 import io.github.gatefuse.Backward;
 import io.github.gatefuse.BackwardCall;
 import io.github.gatefuse.ForwardCall;
+import io.github.gatefuse.Regularization;
 import io.github.gatefuse.Rnn;
 import io.github.gatefuse.RnnOptions;
 import io.github.gatefuse.RnnSpec;
@@ -26,17 +27,20 @@ final class Probe {
   private final Batch batch;
   private final Loss loss;
   private final RnnOptions options;
+  private final Regularization regularization;
 
   /**
    * Makes a probe.
    *
    * @param batch whole sequences
    * @param options what the network runs on
+   * @param regularization what it is trained with: zoneout is part of what it computes
    */
-  Probe(Batch batch, RnnOptions options) {
+  Probe(Batch batch, RnnOptions options, Regularization regularization) {
     this.batch = batch.withLastStepOnly().withContinues(false);
     this.loss = batch.classes() == null ? Loss.MEAN_SQUARED_ERROR : Loss.CROSS_ENTROPY;
     this.options = options;
+    this.regularization = regularization;
   }
 
   /**
@@ -57,7 +61,8 @@ final class Probe {
         Session session =
             rnn.session(
                 SessionOptions.of(batch.steps(), batch.sequences())
-                    .withBackward(Backward.RECOMPUTE))) {
+                    .withBackward(Backward.RECOMPUTE)
+                    .withRegularization(regularization))) {
       run(session, plain, input, output, gradient);
     }
     Insight gates = gates(plain, weights, x, array(output));

@@ -239,6 +239,7 @@ final class Report {
         "length of a run",
         plan.steps() < Long.MAX_VALUE ? plan.steps() + " steps" : plan.minutes() + " minutes");
     all.put("optimiser", "Adam, rate " + plan.rate() + ", gradients clipped to norm 1");
+    all.put("left to chance", plan.chance());
     all.put(
         "path",
         results.stream()

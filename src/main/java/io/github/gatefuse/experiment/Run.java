@@ -83,7 +83,8 @@ final class Run {
         TrainingOptions.of(task.steps(), plan.sequences(), task.objective())
             .withRate(LearningRate.constant(plan.rate()))
             .withNetwork(plan.network())
-            .withThreads(plan.threads());
+            .withThreads(plan.threads())
+            .withRegularization(plan.regularization().withSeed(seed));
     Practice practice = task.practice(seed, plan.sequences());
     before = look(initial);
     TrainingLoop.Result result =
@@ -117,7 +118,10 @@ final class Run {
   }
 
   private String path(Trainer trainer) {
-    SessionOptions options = SessionOptions.of(1, 1).withThreads(plan.threads());
+    SessionOptions options =
+        SessionOptions.of(1, 1)
+            .withThreads(plan.threads())
+            .withRegularization(plan.regularization());
     try (Session session = trainer.rnn().session(options)) {
       return session.path().toString();
     }

@@ -2,6 +2,7 @@
 package io.github.gatefuse.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.gatefuse.cli.CommandLine.Outcome;
@@ -46,6 +47,28 @@ class ExperimentCommandTest {
     assertTrue(report().contains("--length 8 --variants LSTM,-R --seeds 2\n"), report());
     assertTrue(report().contains("| seeds | 1, 2 |"), report());
     assertTrue(Files.notExists(out().resolve("curves.png")));
+  }
+
+  @Test
+  void whatIsLeftToChanceIsInTheReport() throws IOException {
+    assertEquals(0, run("adding", "--length", "8", "--variants", "UR").code());
+    assertTrue(report().contains("| left to chance | nothing |"), report());
+    Path more = folder.resolve("more");
+    List<String> words = new ArrayList<>(List.of("adding", "--length", "8", "--variants", "UR"));
+    words.addAll(List.of("--zoneout", "0.2,0.1", "--recurrent-dropout", "0.3"));
+    words.addAll(List.of("--out", more.toString()));
+    Outcome outcome = run(words.toArray(String[]::new));
+    assertEquals(0, outcome.code(), outcome.err());
+    String report = Files.readString(more.resolve("report.md"));
+    String row = "| left to chance | zoneout_h 0.2, zoneout_c 0.1, recurrent_dropout 0.3 |";
+    assertTrue(report.contains(row), report);
+    assertNotEquals(loss(out()), loss(more));
+  }
+
+  private static double loss(Path results) throws IOException {
+    List<String> lines = Files.readAllLines(results.resolve("results.csv"));
+    return Double.parseDouble(
+        lines.get(1).split(",")[List.of(lines.get(0).split(",")).indexOf("loss")]);
   }
 
   @Test
@@ -130,6 +153,10 @@ class ExperimentCommandTest {
         "copy --rate x | --rate: expected a number from",
         "copy --rate NaN | --rate: expected a number from",
         "copy --minutes 1 | --steps and --minutes: expected one of them",
+        "copy --zoneout 1 | --zoneout: expected a rate from 0 to below 1, got 1",
+        "copy --zoneout 0,0,0 | --zoneout: expected H or H,C, got 0,0,0",
+        "copy --recurrent-dropout x | --recurrent-dropout: expected a rate from 0 to below 1, got x",
+        "copy --variants LSTM,GRU --zoneout 0,0.1 | since a gru has no cell state, got 0.1",
         "copy --backend abacus | --backend: expected",
         "copy --delay 1000000 --batch 60000 | got 60000 of 1000020 steps",
         "copy --delay 0 | --delay: expected a whole number from 1",

@@ -171,6 +171,14 @@ class TrainCommandTest {
   }
 
   @Test
+  void helpNamesEveryBackendThatIsTaken() {
+    for (String command : List.of("train", "experiment", "score")) {
+      Outcome outcome = CommandLine.run(command, "--help");
+      assertTrue(outcome.out().contains("reference, cpu, cuda or auto"), outcome.out());
+    }
+  }
+
+  @Test
   void refusesFilesThatDoNotFit() throws IOException {
     Outcome none = CommandLine.run("train", "--out", model.toString());
     assertEquals("gatefuse: train: expected a FILE, got none\n", none.err());

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.gatefuse.Cell;
 import io.github.gatefuse.GatefuseException;
+import io.github.gatefuse.Regularization;
 import io.github.gatefuse.RnnOptions;
 import io.github.gatefuse.RnnSpec;
 import io.github.gatefuse.tasks.CopyTask;
@@ -94,6 +95,7 @@ class ExperimentTest {
             5,
             Double.POSITIVE_INFINITY,
             1e-3,
+            Regularization.NONE,
             RnnOptions.DEFAULT,
             1);
     Watcher watcher =

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.gatefuse.Cell;
+import io.github.gatefuse.Regularization;
 import io.github.gatefuse.Rnn;
 import io.github.gatefuse.RnnOptions;
 import io.github.gatefuse.RnnSpec;
@@ -38,7 +39,8 @@ class ProbeTest {
       }
       weights.add(parameter.name(), values, parameter.shape());
     }
-    Insight insight = new Probe(adding(), RnnOptions.DEFAULT).look(spec, weights.build());
+    Insight insight =
+        new Probe(adding(), RnnOptions.DEFAULT, Regularization.NONE).look(spec, weights.build());
     assertEquals(T * B * 2, insight.gates().length);
     for (int i = 0; i < insight.gates().length; i += 2) {
       assertEquals(1 / (1 + Math.exp(-2)), insight.gates()[i], 1e-6);
@@ -85,7 +87,7 @@ class ProbeTest {
     RnnSpec spec = RnnSpec.of(Cell.LSTM_REFINE, 2, 4).withOutputs(1);
     Weights weights = WeightInit.uniform().weights(spec, 3);
     Batch batch = new AddingTask(T).sample(1);
-    Insight insight = new Probe(batch, RnnOptions.DEFAULT).look(spec, weights);
+    Insight insight = new Probe(batch, RnnOptions.DEFAULT, Regularization.NONE).look(spec, weights);
     for (int t = 0; t < T; t++) {
       double squares = 0;
       for (int i = 0; i < 2; i++) {
@@ -125,9 +127,22 @@ class ProbeTest {
     Batch batch =
         Batch.of(3, 2, new int[] {0, 1, 2, 3, 4, 0}, new int[] {0, 1, 2, 3, 4, 0})
             .withLengths(new int[] {3, 2});
-    Insight insight = new Probe(batch, RnnOptions.DEFAULT).look(spec, weights);
+    Insight insight = new Probe(batch, RnnOptions.DEFAULT, Regularization.NONE).look(spec, weights);
     assertEquals(3, insight.gradientByDistance().length);
     assertTrue(insight.gradientByDistance()[2] > 0);
     assertEquals(5 * 4, insight.gates().length);
+  }
+
+  /** With a rate of 0.9 a step's input moves the hidden state a tenth as far. */
+  @Test
+  void zoneoutIsPartOfTheNetwork() {
+    RnnSpec spec = RnnSpec.of(Cell.GRU, 2, 4).withOutputs(1);
+    Weights weights = WeightInit.uniform().weights(spec, 3);
+    Insight plain =
+        new Probe(adding(), RnnOptions.DEFAULT, Regularization.NONE).look(spec, weights);
+    Insight zoned =
+        new Probe(adding(), RnnOptions.DEFAULT, Regularization.NONE.withZoneout(0.9, 0))
+            .look(spec, weights);
+    assertTrue(zoned.gradientByDistance()[0] < 0.5 * plain.gradientByDistance()[0]);
   }
 }
