@@ -15,6 +15,9 @@ namespace {
 // multipliers, few enough for the results to stay in the L2 cache.
 constexpr int64_t kChunkRows = 64;
 constexpr int kHeadRows = 32;
+// Rows of a block: enough for a product to run at the speed of the multipliers, few enough for what
+// a step touches to stay in the L2 cache beside the weights that stream through it.
+constexpr int64_t kBlockRows = 256;
 // Rows of a segment, where results wait between layers.
 constexpr int64_t kSegmentRows = 2048;
 // Multiply-adds of a step below which a further thread costs more than it brings: some
@@ -43,6 +46,14 @@ const gf_session_options& checked(const gf_session_options& options, const Model
   return options;
 }
 
+// The batch is a block where a backward pass is to go over all of it.
+gf_session_options of_block(gf_session_options options) {
+  if (options.backward == GF_BACKWARD_NONE && options.max_batch > kBlockRows) {
+    options.max_batch = kBlockRows;
+  }
+  return options;
+}
+
 void check_completion(int32_t completion) {
   if (completion != GF_ON_RETURN) wrong("completion", "GF_ON_RETURN on the CPU", "GF_ON_STREAM");
 }
@@ -67,34 +78,37 @@ Session::Session(Model& model, const gf_session_options& options, Memory memory)
       arena_(memory == kMeasured),
       max_steps_(checked(options, model).max_steps),
       max_batch_(options.max_batch),
-      segment_(segment_steps(spec_, options)),
-      tape_(model, arena_, options, segment_),
+      block_options_(of_block(options)),
+      max_rows_(block_options_.max_batch),
+      segment_(segment_steps(spec_, block_options_)),
+      tape_(model, arena_, block_options_, segment_),
       asked_threads_(options.threads),
-      masks_(model, options, batch_, arena_) {
+      masks_(model, block_options_, batch_, arena_) {
   const int most = usable_processors();
   threads_ = options.threads == 0 ? most : options.threads;
   threads_ = memory == kTaken ? team::prepare(threads_) : std::min(threads_, most);
   const LayerWeights& layer = model_.layer(0);
   const int64_t lanes = kernels_.lanes;
   const int64_t padded = layer.padded;
-  chunk_rows_ = std::max(kChunkRows, max_batch_);
+  chunk_rows_ = std::max(kChunkRows, max_rows_);
 
   projected_ = arena_.take<float>("session projections", chunk_rows_, layer.input.row(), lanes);
   if (const int scans = spec_.cell->scans()) {
     projected_scan_ =
         arena_.take<float>("session projections", chunk_rows_, layer.scan_input.row(), lanes);
-    pre_scan_ = arena_.take<float>("session scan", max_batch_, layer.scan_recurrent.row(), lanes);
-    scan_ = arena_.take<float>("session scan", max_batch_, 2 * scans, padded);
+    pre_scan_ = arena_.take<float>("session scan", max_rows_, layer.scan_recurrent.row(), lanes);
+    scan_ = arena_.take<float>("session scan", max_rows_, 2 * scans, padded);
   }
-  if (spec_.cell->reset_before) reset_ = arena_.take<float>("session reset", max_batch_, padded);
+  if (spec_.cell->reset_before) reset_ = arena_.take<float>("session reset", max_rows_, padded);
   int32_t* rows = arena_.take<int32_t>("session order", 3, max_batch_);
   batch_.use(rows, rows + max_batch_, rows + 2 * max_batch_);
+  states_.use(arena_.take<int32_t>("session order", StateRows::size(max_batch_)), max_batch_);
 
   const int width = layer.input.width + (spec_.cell->reset_before ? kWaitingGroups : 0);
   members_.resize(threads_);
   for (int i = 0; i < threads_; ++i) {
     Member& member = members_[i];
-    member.scratch = arena_.take<float>("session scratch", max_batch_, width, lanes);
+    member.scratch = arena_.take<float>("session scratch", max_rows_, width, lanes);
     const int64_t rows = std::max<int64_t>(chunk_rows_, kHeadRows);
     member.in = arena_.take<const float*>("session rows", rows);
     member.out = arena_.take<float*>("session rows", rows);
@@ -115,7 +129,7 @@ Session::Session(Model& model, const gf_session_options& options, Memory memory)
 // product, and nobody waits.
 void Session::take_words() {
   const int64_t longest = std::max({spec_.input, spec_.hidden * spec_.directions, spec_.hidden});
-  const int64_t rows = std::max<int64_t>(max_batch_, kProjectedRows);
+  const int64_t rows = std::max<int64_t>(max_rows_, kProjectedRows);
   for (Member& member : members_) {
     member.words = arena_.take<uint32_t>("session rows", rows, words_of_row(longest));
   }
@@ -148,13 +162,17 @@ void Session::check(const gf_io& io) const {
   if (io.memory != GF_MEMORY_HOST) wrong("memory", "GF_MEMORY_HOST on the CPU", "GF_MEMORY_DEVICE");
   check_completion(io.completion);
   if (io.stream != nullptr) wrong("stream", "null on the CPU", "a pointer");
+  if (io.state_rows != nullptr && tape_.keeps_all()) {
+    wrong("state_rows", "null in a session with a backward pass", "a pointer");
+  }
 }
 
 int Session::members_for_work() const {
   const int64_t cells = spec_.rows() * (spec_.hidden + spec_.layer_input(0) / 2);
   const int64_t head = spec_.outputs * spec_.directions * spec_.hidden;
-  const int64_t parts = std::max<int64_t>(model_.layer(0).input.groups, head > 0 ? io_.batch : 1);
-  const int64_t useful = std::min(io_.batch * (cells + head) / kWorkPerThread, parts);
+  const int64_t rows = batch_.size();
+  const int64_t parts = std::max<int64_t>(model_.layer(0).input.groups, head > 0 ? rows : 1);
+  const int64_t useful = std::min(rows * (cells + head) / kWorkPerThread, parts);
   return static_cast<int>(std::clamp<int64_t>(useful, 1, threads_));
 }
 
@@ -165,12 +183,19 @@ void Session::forward(const gf_io& io) {
   check(io);
   io_ = io;
   batch_.take(io);
+  states_.take(io);
   masks_.take(io);
   if (io_.tokens != nullptr) batch_.check_values("tokens", io_.tokens, spec_.vocabulary);
   if (io_.target_log_probs != nullptr) {
     batch_.check_values("targets", io_.targets, spec_.outputs);
   }
-  team::run(*this, barrier_, members_for_work());
+  const int64_t blocks = (io.batch + max_rows_ - 1) / max_rows_;
+  for (int64_t block = 0; block < blocks; ++block) {
+    const int64_t first = io.batch * block / blocks;
+    batch_.focus(static_cast<int32_t>(first),
+                 static_cast<int32_t>(io.batch * (block + 1) / blocks - first));
+    team::run(*this, barrier_, members_for_work());
+  }
   if (backward_ != nullptr) backward_->remember(io_);
 }
 
@@ -200,10 +225,10 @@ void Session::run(int member, int members) {
 
 void Session::load_state(const Member& me) {
   const int64_t padded = tape_.padded();
-  const Range rows = part(me, io_.batch);
+  const Range rows = part(me, batch_.size());
   for (int64_t slot = 0; slot < spec_.slots(); ++slot) {
     for (int64_t row = rows.begin; row < rows.end; ++row) {
-      const int64_t from = (slot * io_.batch + batch_.callers_row(row)) * spec_.hidden;
+      const int64_t from = states_.place(slot, batch_.callers_row(row)) * spec_.hidden;
       const auto load = [&](const float* state, float* to) {
         if (state == nullptr) {
           std::fill_n(to, padded, 0.0f);
@@ -219,10 +244,10 @@ void Session::load_state(const Member& me) {
 }
 
 void Session::store_state(const Member& me) {
-  const Range rows = part(me, io_.batch);
+  const Range rows = part(me, batch_.size());
   for (int64_t slot = 0; slot < spec_.slots(); ++slot) {
     for (int64_t row = rows.begin; row < rows.end; ++row) {
-      const int64_t to = (slot * io_.batch + batch_.callers_row(row)) * spec_.hidden;
+      const int64_t to = states_.place(slot, batch_.callers_row(row)) * spec_.hidden;
       const int64_t at = row * tape_.padded();
       const int64_t last = final_step(row);
       if (io_.hn != nullptr) {
@@ -238,7 +263,7 @@ void Session::store_state(const Member& me) {
 void Session::settle(const Member& me, int64_t first, int64_t steps) {
   if (tape_.keeps_all()) return;
   const int64_t padded = tape_.padded();
-  const Range rows = part(me, batch_.active(first, io_.batch));
+  const Range rows = part(me, batch_.active(first, batch_.size()));
   for (int64_t slot = 0; slot < spec_.slots(); ++slot) {
     for (int64_t row = rows.begin; row < rows.end; ++row) {
       if (std::min<int64_t>(batch_.length(row) - first, steps) % 2 == 1) {
@@ -252,7 +277,7 @@ void Session::settle(const Member& me, int64_t first, int64_t steps) {
 void Session::store_output(const Member& me) {
   if (io_.y == nullptr || !tape_.keeps_all() || spec_.outputs == 0) return;
   const int64_t width = spec_.directions * spec_.hidden;
-  const Range rows = part(me, io_.batch);
+  const Range rows = part(me, batch_.size());
   for (int64_t row = rows.begin; row < rows.end; ++row) {
     for (int64_t t = 0; t < batch_.length(row); ++t) {
       std::copy_n(tape_.between(spec_.layers - 1, t, row), width,
@@ -262,7 +287,7 @@ void Session::store_output(const Member& me) {
 }
 
 void Session::clear_tails(const Member& me) {
-  const Range rows = part(me, io_.batch);
+  const Range rows = part(me, batch_.size());
   const auto clear = [&](float* tensor, int64_t size, int64_t row) {
     for (int64_t t = batch_.length(row); tensor != nullptr && t < io_.steps; ++t) {
       std::fill_n(tensor + batch_.place(t, row) * size, size, 0.0f);
@@ -304,10 +329,10 @@ float* Session::output_row(const Pass& pass, int64_t t, int64_t row) const {
 }
 
 void Session::run_pass(const Member& me, const Pass& pass) {
-  const int64_t chunk = std::max<int64_t>(1, chunk_rows_ / io_.batch);
+  const int64_t chunk = std::max<int64_t>(1, chunk_rows_ / batch_.size());
   const bool table =
       pass.layer == 0 && io_.tokens != nullptr && model_.token_table(pass.direction) != nullptr;
-  int rows = io_.batch;
+  int rows = batch_.size();
   for (int64_t s = pass.first; s < pass.first + pass.steps; ++s) {
     const int64_t begin = s - (s - pass.first) % chunk;
     rows = batch_.active(s, rows);
@@ -322,12 +347,12 @@ void Session::project(const Member& me, const Pass& pass, int64_t first, int64_t
     if (groups.begin == groups.end) return;
     const int64_t size = pack.row() * kernels_.lanes;
     int count = 0;
-    int rows = io_.batch;
+    int rows = batch_.size();
     for (int64_t s = first; s < first + steps; ++s) {
       rows = batch_.active(s, rows);
       for (int64_t row = 0; row < rows; ++row) {
         me.in[count] = input_row(pass, time(pass, s, row), row);
-        me.out[count++] = projected + ((s - first) * io_.batch + row) * size;
+        me.out[count++] = projected + ((s - first) * batch_.size() + row) * size;
       }
     }
     kernels_.project(pack, count, me.in, nullptr, me.out, me.words, groups.begin, groups.end);
@@ -350,7 +375,7 @@ void Session::step(const Member& me, const Pass& pass, int64_t s, int64_t chunk,
     if (tokens && table != nullptr) {
       return table + io_.tokens[batch_.place(time(pass, s, row), row)] * size;
     }
-    return projected + ((s - chunk) * io_.batch + row) * size;
+    return projected + ((s - chunk) * batch_.size() + row) * size;
   };
 
   Step step;
@@ -418,14 +443,14 @@ void Session::step(const Member& me, const Pass& pass, int64_t s, int64_t chunk,
 // The rows of the segment, all times of all sequences, are dealt out to the members.
 void Session::run_head(const Member& me, int64_t first, int64_t steps) {
   int64_t total = 0;
-  int rows = io_.batch;
+  int rows = batch_.size();
   for (int64_t t = first; t < first + steps; ++t) total += rows = batch_.active(t, rows);
   const Range own = part(me, total);
   const Pass last{spec_.layers - 1, 0, first, steps, nullptr};
   int64_t places[kHeadRows];
   int count = 0;
   int64_t index = 0;
-  rows = io_.batch;
+  rows = batch_.size();
   for (int64_t t = first; t < first + steps && index < own.end; ++t) {
     rows = batch_.active(t, rows);
     const int64_t begin = std::max<int64_t>(0, own.begin - index);
