@@ -18,6 +18,11 @@ constexpr int kHeadRows = 32;
 // Rows of a block: enough for a product to run at the speed of the multipliers, few enough for what
 // a step touches to stay in the L2 cache beside the weights that stream through it.
 constexpr int64_t kBlockRows = 256;
+// From so many rows a step projects its own input, a group of units at a time, and the sums never
+// leave the L1 cache: a product over one step's rows is as fast as one over those of several.
+constexpr int kRowsToProjectWithin = 16;
+// The chunk of a step that does.
+constexpr int64_t kWithin = -1;
 // Rows of a segment, where results wait between layers.
 constexpr int64_t kSegmentRows = 2048;
 // Multiply-adds of a step below which a further thread costs more than it brings: some
@@ -112,6 +117,7 @@ Session::Session(Model& model, const gf_session_options& options, Memory memory)
     const int64_t rows = std::max<int64_t>(chunk_rows_, kHeadRows);
     member.in = arena_.take<const float*>("session rows", rows);
     member.out = arena_.take<float*>("session rows", rows);
+    take_x_sums(member);
     if (spec_.outputs > 0) {
       member.logits = arena_.take<float>("session logits", kHeadRows, model_.head().row(), lanes);
     }
@@ -123,6 +129,20 @@ Session::Session(Model& model, const gf_session_options& options, Memory memory)
   }
   // Last: where the session cannot be had, the model's tensors may still change.
   if (memory == kTaken) model_.finish(tape_.keeps_all());
+}
+
+// Cells with scans have a second projection, and those that reset before one that their products
+// do not fit; words are read once for all groups.
+void Session::take_x_sums(Member& member) {
+  member.x_sums = nullptr;
+  const bool can =
+      spec_.cell->scans() == 0 && !spec_.cell->reset_before && model_.precision() == GF_FLOAT32;
+  if (!can || max_rows_ < kRowsToProjectWithin) return;
+  const int64_t size = model_.layer(0).input.width * kernels_.lanes;
+  member.x_sums = arena_.take<float>("session scratch", max_rows_, size);
+  member.x_rows = arena_.take<const float*>("session rows", max_rows_);
+  if (arena_.measures()) return;
+  for (int64_t row = 0; row < max_rows_; ++row) member.x_rows[row] = member.x_sums + row * size;
 }
 
 // Every member reads all rows of a product for itself: that is little beside its part of the
@@ -330,15 +350,26 @@ float* Session::output_row(const Pass& pass, int64_t t, int64_t row) const {
 
 void Session::run_pass(const Member& me, const Pass& pass) {
   const int64_t chunk = std::max<int64_t>(1, chunk_rows_ / batch_.size());
+  const int64_t last = pass.first + pass.steps;
   const bool table =
       pass.layer == 0 && io_.tokens != nullptr && model_.token_table(pass.direction) != nullptr;
+  int64_t begin = pass.first;  // of the last chunk
+  int64_t end = pass.first;
   int rows = batch_.size();
-  for (int64_t s = pass.first; s < pass.first + pass.steps; ++s) {
-    const int64_t begin = s - (s - pass.first) % chunk;
+  for (int64_t s = pass.first; s < last; ++s) {
     rows = batch_.active(s, rows);
-    if (s == begin && !table) project(me, pass, s, std::min(chunk, pass.first + pass.steps - s));
-    step(me, pass, s, begin, rows);
+    const bool within = !table && projects_within(me, rows);
+    if (!table && !within && s >= end) {
+      begin = s;
+      end = std::min(s + chunk, last);
+      project(me, pass, begin, end - begin);
+    }
+    step(me, pass, s, within ? kWithin : begin, rows);
   }
+}
+
+bool Session::projects_within(const Member& me, int rows) const {
+  return me.x_sums != nullptr && rows >= kRowsToProjectWithin;
 }
 
 void Session::project(const Member& me, const Pass& pass, int64_t first, int64_t steps) {
@@ -386,6 +417,9 @@ void Session::step(const Member& me, const Pass& pass, int64_t s, int64_t chunk,
   step.c_next = tape_.cell(slot, i + 1);
   step.kept = tape_.kept(slot, s);
   step.x = me.in;
+  step.x_group = weights.input.width * kernels_.lanes;
+  step.in = nullptr;
+  step.x_sums = me.x_sums;
   step.y = writes_output(pass) ? me.out : nullptr;
   step.masks = nullptr;
   step.reset = reset_;
@@ -419,8 +453,15 @@ void Session::step(const Member& me, const Pass& pass, int64_t s, int64_t chunk,
     barrier_.wait();
   }
 
+  if (chunk == kWithin) {
+    step.in = me.in;
+    step.x = me.x_rows;
+    step.x_group = 0;
+  }
   for (int64_t row = 0; row < rows; ++row) {
-    me.in[row] = projected_row(model_.token_table(pass.direction), projected_, weights.input, row);
+    me.in[row] = chunk == kWithin ? input_row(pass, time(pass, s, row), row)
+                                  : projected_row(model_.token_table(pass.direction), projected_,
+                                                  weights.input, row);
     if (step.y != nullptr) me.out[row] = output_row(pass, time(pass, s, row), row);
   }
   const CellKernels& cell_kernels = kernels_.cells[spec_.cell_id];

@@ -27,7 +27,7 @@ namespace gatefuse::cpu {
 //
 // Time is cut twice: into segments, for which all layers and the head are run before the next (one
 // direction only; the reverse direction needs the whole), and those into chunks, whose input
-// projections are made at once.
+// projections are made at once. Steps of many rows need no chunks: each projects its own input.
 class Session final : private Job {
  public:
   enum Memory { kTaken, kMeasured };
@@ -45,10 +45,12 @@ class Session final : private Job {
     int index;
     int count;
     float* scratch;
-    const float** in;  // [chunk rows or head rows]
-    float** out;       // the same
-    float* logits;     // [head rows, head row]
-    uint32_t* words;   // of the rows of a product, in shorter precisions than float32; else null
+    const float** in;      // [chunk rows or head rows]
+    float** out;           // the same
+    float* x_sums;         // [max rows, width, W], where steps project their input; else null
+    const float** x_rows;  // [max rows], the rows of x_sums
+    float* logits;         // [head rows, head row]
+    uint32_t* words;  // of the rows of a product, in shorter precisions than float32; else null
   };
   struct Range {
     int64_t begin, end;
@@ -62,6 +64,7 @@ class Session final : private Job {
   };
 
   void take_words();
+  void take_x_sums(Member& member);
   void check(const gf_io& io) const;
   int members_for_work() const;
 
@@ -71,6 +74,7 @@ class Session final : private Job {
   void store_output(const Member& me);
   void run_pass(const Member& me, const Pass& pass);
   void project(const Member& me, const Pass& pass, int64_t first, int64_t steps);
+  bool projects_within(const Member& me, int rows) const;
   void step(const Member& me, const Pass& pass, int64_t s, int64_t chunk, int rows);
   void run_head(const Member& me, int64_t first, int64_t steps);
   void head_rows(const Member& me, const int64_t* places, int count);
