@@ -40,7 +40,7 @@ extern "C" {
 /* ---- Version --------------------------------------------------------------------------------- */
 
 #define GF_VERSION_MAJOR 1
-#define GF_VERSION_MINOR 2
+#define GF_VERSION_MINOR 3
 
 /*
  * The version of this interface that the library was built with: major * 1000 + minor.
@@ -365,12 +365,18 @@ enum {
  * One call's inputs and outputs. Shapes are for GF_TIME_MAJOR; for GF_BATCH_MAJOR the first two
  * indices T, B of x, tokens, targets, y, logits, log_probs and target_log_probs are B, T instead.
  * All pointers: memory of the kind that `memory` says, owned by the caller, naturally aligned, used
- * until the call is complete; nobody may change what they point to meanwhile. `lengths` is always
- * host memory and is read before the call returns.
+ * until the call is complete; nobody may change what they point to meanwhile. `lengths` and
+ * `state_rows` are always host memory and are read before the call returns.
  * Inputs and outputs must not overlap, except that hn may be h0 and cn may be c0.
  *
  * Past a sequence's length inputs are not read, and outputs are 0. The final state is that of the
  * last valid step. The reverse direction starts at each sequence's own last step.
+ *
+ * With state_rows h0, c0, hn and cn are pools of states, [L*D, state_capacity, H] each: row b of
+ * the batch begins with row state_rows[b] of the pools h0 and c0 and leaves its final state in that
+ * row of hn and cn. So a batch is picked from any number of streams, in place where hn is h0; rows
+ * that it does not name are neither read nor written. A row out of range or named twice is an
+ * error that names it.
  */
 typedef struct gf_io {
   uint32_t struct_size;    /* sizeof(gf_io) */
@@ -397,6 +403,11 @@ typedef struct gf_io {
   uint64_t draw;           /* since 1.2: in training, the number of the draw: another number gives
                               other masks, the same number the same ones. A captured graph
                               keeps the draw of its capture */
+  const int32_t* state_rows; /* since 1.3: [B], each 0 .. state_capacity-1, no two the same; null:
+                                row b of the states is that of the batch. Of the CPU backend, in
+                                sessions of GF_BACKWARD_NONE */
+  int64_t state_capacity;    /* since 1.3: rows of each slot of the pools, >= 1; read with
+                                state_rows alone */
 } gf_io;
 
 /*

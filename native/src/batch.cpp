@@ -45,6 +45,7 @@ void check_call(const Spec& spec, const gf_io& io, int64_t max_steps, int64_t ma
     needs("target_log_probs", io.target_log_probs, false, "null (this network has no head)");
   }
   if (io.target_log_probs != nullptr) needs("targets", io.targets, true, "[T, B] targets");
+  if (io.state_rows != nullptr) in_range("state_capacity", io.state_capacity, 1, INT64_MAX);
 }
 
 void check_gradients(const Spec& spec, const gf_gradients& gradients) {
@@ -81,9 +82,48 @@ void no_way_back() {
               "one with GF_BACKWARD_NONE");
 }
 
+int64_t StateRows::table_size(int64_t batch) {
+  int64_t size = 2;
+  while (size < 2 * batch) size *= 2;
+  return size;
+}
+
+void StateRows::take(const gf_io& io) {
+  pooled_ = io.state_rows != nullptr;
+  capacity_ = pooled_ ? io.state_capacity : io.batch;
+  if (!pooled_) return;
+  std::copy_n(io.state_rows, io.batch, rows_);
+  for (int32_t b = 0; b < io.batch; ++b) {
+    if (rows_[b] < 0 || rows_[b] >= capacity_) {
+      throw Error(GF_INVALID_ARGUMENT, "state_rows[%d]: expected 0 .. %lld, got %d", b,
+                  static_cast<long long>(capacity_ - 1), rows_[b]);
+    }
+  }
+  check_once(io.batch);
+}
+
+// A table with open addresses, since the pools may be much larger than a batch.
+void StateRows::check_once(int32_t batch) {
+  const int64_t size = table_size(batch);
+  std::fill_n(table_, size, -1);
+  for (int32_t b = 0; b < batch; ++b) {
+    uint64_t at = (static_cast<uint32_t>(rows_[b]) * 0x9e3779b97f4a7c15u >> 32) & (size - 1);
+    for (; table_[at] >= 0; at = (at + 1) & (size - 1)) {
+      if (rows_[table_[at]] == rows_[b]) {
+        throw Error(GF_INVALID_ARGUMENT,
+                    "state_rows[%d]: expected a row that no other sequence has, got %d as in "
+                    "state_rows[%d]",
+                    b, rows_[b], table_[at]);
+      }
+    }
+    table_[at] = b;
+  }
+}
+
 void Batch::take(const gf_io& io) {
   steps_ = io.steps;
   batch_ = io.batch;
+  focus(0, batch_);
   batch_major_ = io.layout == GF_BATCH_MAJOR;
   ragged_ = io.lengths != nullptr;
   if (ragged_) std::copy_n(io.lengths, batch_, given_);

@@ -39,6 +39,36 @@ class LastForward {
 // What a session without a way back says.
 [[noreturn]] void no_way_back();
 
+// Which rows of pools of states a call reads and writes (gf_io.state_rows).
+class StateRows {
+ public:
+  // The values of memory that a largest batch needs.
+  static int64_t size(int64_t max_batch) { return max_batch + table_size(max_batch); }
+  // The memory is the owner's.
+  void use(int32_t* memory, int64_t max_batch) {
+    rows_ = memory;
+    table_ = memory + max_batch;
+  }
+
+  // Takes over the rows of a call whose sizes have been checked, a copy as of the lengths.
+  void take(const gf_io& io);
+
+  // The index of a slot's state of the caller's row b, among [L*D, B] or [L*D, state_capacity].
+  int64_t place(int64_t slot, int32_t b) const {
+    return slot * capacity_ + (pooled_ ? rows_[b] : b);
+  }
+
+ private:
+  // A power of two, twice the batch at least: rows are looked up in a few steps.
+  static int64_t table_size(int64_t batch);
+  void check_once(int32_t batch);
+
+  int32_t* rows_ = nullptr;   // by the caller's row
+  int32_t* table_ = nullptr;  // the caller's rows, by a hash of their state's row
+  int64_t capacity_ = 0;
+  bool pooled_ = false;
+};
+
 // The rows of a call's batch, sorted by length, longest first and in the caller's order among
 // equals: the rows still running are always the first ones, and ended rows cost nothing. A "row" is
 // a place in that order. The arrays are the owner's, of the session's largest batch each.
@@ -54,25 +84,34 @@ class Batch {
   // has been checked is what is used, whatever another thread may write.
   void take(const gf_io& io);
 
+  // Narrows it to the places first .. first + count - 1 of the whole batch, until the next focus or
+  // take.
+  void focus(int32_t first, int32_t count) {
+    first_ = first;
+    count_ = count;
+  }
+
   // Checks tokens or targets in host memory: 0 .. most - 1. Past a sequence's end anything may be.
   void check_values(const char* name, const int32_t* values, int64_t most) const;
 
-  int32_t size() const { return batch_; }
+  // Rows count from the first of the focus, which is at first the whole batch.
+  int32_t size() const { return count_; }
   bool ragged() const { return ragged_; }
-  const int32_t* order() const { return order_; }
-  const int32_t* lengths() const { return lengths_; }
-  int32_t callers_row(int64_t row) const { return order_[row]; }
-  int32_t length(int64_t row) const { return lengths_[row]; }
-  int32_t longest() const { return lengths_[0]; }
+  const int32_t* order() const { return order_ + first_; }
+  const int32_t* lengths() const { return lengths_ + first_; }
+  int32_t callers_row(int64_t row) const { return order()[row]; }
+  int32_t length(int64_t row) const { return lengths()[row]; }
+  int32_t longest() const { return lengths()[0]; }
 
   // Rows whose sequences are longer than step s, at most `rows`.
   int active(int64_t s, int rows) const {
-    while (rows > 0 && lengths_[rows - 1] <= s) --rows;
+    while (rows > 0 && lengths()[rows - 1] <= s) --rows;
     return rows;
   }
   // The index of (t, row) among the [T, B] or [B, T] places of a caller's tensor.
   int64_t place(int64_t t, int64_t row) const {
-    return batch_major_ ? int64_t{order_[row]} * steps_ + t : t * batch_ + order_[row];
+    const int64_t b = callers_row(row);
+    return batch_major_ ? b * steps_ + t : t * batch_ + b;
   }
 
  private:
@@ -81,6 +120,8 @@ class Batch {
   int32_t* given_ = nullptr;    // by the caller's row
   int32_t steps_ = 0;
   int32_t batch_ = 0;
+  int32_t first_ = 0;
+  int32_t count_ = 0;
   bool batch_major_ = false;
   bool ragged_ = false;
 };

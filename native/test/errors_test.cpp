@@ -272,7 +272,8 @@ void check_session_memory() {
   spec.vocabulary = 5;
   const Network first(spec, 1), second(spec, 2);
   gf_session* session = untouched<gf_session>();
-  const gf_session_options huge = session_options(INT32_MAX, INT32_MAX, 1, 0);
+  const gf_session_options huge =
+      session_options(INT32_MAX, INT32_MAX, 1, GF_TIER_AUTO, GF_BACKWARD_STORE);
   EXPECT_ERROR(GF_OUT_OF_MEMORY, gf_session_create(first.model, &huge, &session), "session state",
                "more than an address space");
   CHECK(session == untouched<gf_session>());
@@ -316,7 +317,7 @@ void check_texts() {
   CHECK_EQ(std::string(text, 10), std::string("backend=\0x", 10));
   CHECK_EQ(gf_backend_describe(GF_BACKEND_CPU, text, 1), GF_OK);
   CHECK_EQ(std::string(text, 2), std::string("\0a", 2));
-  CHECK_EQ(gf_version(), 1002);
+  CHECK_EQ(gf_version(), 1003);
 }
 
 // ---- Forward ----------------------------------------------------------------------------------

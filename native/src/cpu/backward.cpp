@@ -474,6 +474,7 @@ void Backward::recompute(const Member& me, const Chunk& chunk) {
   step.c_next = spare_c_;
   step.kept = kept_;
   step.x = me.in;
+  step.x_group = weights.input.width * kernels_.lanes;
   step.reset = reset_;
   step.scan = scan_;
   step.scratch = me.scratch;

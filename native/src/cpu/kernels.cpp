@@ -120,7 +120,7 @@ struct CellStep {
   Scratch scratch() const { return {step.scratch, step.words}; }
 
   GF_INLINE const float* input(const Item& item, int block) const {
-    return step.x[item.row] + (item.group * kPlain + block) * W;
+    return step.x[item.row] + item.group * step.x_group + block * W;
   }
   GF_INLINE int64_t state(const Item& item) const {
     return item.row * weights.padded + item.group * W;
@@ -213,8 +213,22 @@ struct CellStep {
 
   static void run(const LayerWeights& weights, const Step& step, int64_t begin, int64_t end) {
     const CellStep self{weights, step};
-    product<kPlain>(weights.recurrent, self.hidden(), self.scratch(), begin, end, step.downwards,
-                    {step.masks == nullptr ? finish<false> : finish<true>, &self});
+    const Finish to_cell = {step.masks == nullptr ? finish<false> : finish<true>, &self};
+    if (step.in == nullptr) {
+      product<kPlain>(weights.recurrent, self.hidden(), self.scratch(), begin, end, step.downwards,
+                      to_cell);
+      return;
+    }
+    // The sums over a group's input wait in the L1 cache for those over h.
+    const Rows inputs = {step.rows, step.in, nullptr, 0};
+    const Pack& from_x = weights.input;
+    const Pack& from_h = weights.recurrent;
+    sweep(begin, end, step.downwards, [&](int64_t g, int64_t following) {
+      float_group_product<kPlain>(from_x, inputs, step.x_sums, g, group_weights<kPlain>(from_h, g),
+                                  {});
+      float_group_product<kPlain>(from_h, self.hidden(), step.scratch, g,
+                                  group_weights<kPlain>(from_x, following), to_cell);
+    });
   }
 };
 
@@ -342,29 +356,31 @@ struct Projection {
   }
 };
 
+template <int N>
 void project(const Pack& pack, int rows, const float* const* in, const float* const* add,
              float* const* out, uint32_t* words, int64_t begin, int64_t end) {
   constexpr int kRows = cpu::kProjectedRows;
-  float sums[kRows * 4 * W];
-  const Scratch scratch = {sums, words};
-  for (int base = 0; base < rows; base += kRows) {
+  float sums[kRows * N * W];
+  const auto some_rows = [&](int base, int64_t first, int64_t last) {
     const Rows some = {rows - base < kRows ? rows - base : kRows, in + base, nullptr, 0};
-    const Projection context = {pack.width, add == nullptr ? nullptr : add + base, out + base};
-    const Finish finish = {Projection::finish, &context};
-    switch (pack.width) {
-      case 1:
-        product<1>(pack, some, scratch, begin, end, false, finish);
-        break;
-      case 2:
-        product<2>(pack, some, scratch, begin, end, false, finish);
-        break;
-      case 3:
-        product<3>(pack, some, scratch, begin, end, false, finish);
-        break;
-      default:
-        product<4>(pack, some, scratch, begin, end, false, finish);
-    }
+    const Projection context = {N, add == nullptr ? nullptr : add + base, out + base};
+    const Finish finish = {Projection::finish, &context, add == nullptr ? out + base : nullptr};
+    product<N>(pack, some, {sums, words}, first, last, false, finish);
+  };
+  if (rows <= kRows || pack.words != nullptr) {  // rows are made words once for all groups
+    for (int base = 0; base < rows; base += kRows) some_rows(base, begin, end);
+    return;
   }
+  for (int64_t g = begin; g < end; ++g) {  // weights are read once for all rows
+    for (int base = 0; base < rows; base += kRows) some_rows(base, g, g + 1);
+  }
+}
+
+void project(const Pack& pack, int rows, const float* const* in, const float* const* add,
+             float* const* out, uint32_t* words, int64_t begin, int64_t end) {
+  with_count<4>(pack.width, [&](auto width) {
+    project<decltype(width)::value>(pack, rows, in, add, out, words, begin, end);
+  });
 }
 
 // Squares of W rows and W columns, through the L1 cache.

@@ -112,6 +112,10 @@ struct Step {
   float* c_next;           // [rows, padded] after it; may be c
   float* kept;             // [rows, kept] pre-activations for the backward pass; null for none
   const float* const* x;   // [rows] projections of the input by LayerWeights::input
+  int64_t x_group;         // floats from one group's to the next's in those
+  const float* const* in;  // [rows] inputs to be projected by the step itself, a group at a time
+                           // and to x_sums; null where x has them
+  float* x_sums;           // [rows, width, W], a thread's own; x points to its rows, x_group is 0
   float* const* y;         // [rows] results of H, or null
   const StepMasks* masks;  // null without regularization
   float* reset;            // [rows, padded] reset * h; null unless the cell resets before

@@ -38,6 +38,7 @@ class Arena {
   }
 
   int64_t bytes() const { return bytes_; }
+  bool measures() const { return measuring_; }
 
  private:
   static constexpr int64_t kMost = int64_t{1} << 46;

@@ -3,8 +3,10 @@
 // Products of packed weights with rows, in tiles of sums that stay in registers. Part of
 // kernels.cpp, which alone includes it.
 
-// So much of a weight panel is multiplied with all rows before the next: it stays in the L1 cache.
+// So much of a weight panel is multiplied with all rows before the next: it stays in the nearest
+// caches. A long one spares sums a way through memory, which matters more the more rows there are.
 constexpr int64_t kPanelFloats = 4096;
+constexpr int64_t kLongPanelFloats = 8192;
 constexpr int kLineFloats = 16;  // of a cache line
 
 template <int N>
@@ -86,6 +88,15 @@ GF_INLINE void store_sums(float* to, const V (&acc)[M][N]) {
   }
 }
 
+template <int M, int N>
+GF_INLINE void put_sums(float* const* out, int64_t at, const V (&acc)[M][N]) {
+#pragma GCC unroll 8
+  for (int m = 0; m < M; ++m) {
+#pragma GCC unroll 8
+    for (int n = 0; n < N; ++n) store(out[m] + at + n * W, acc[m][n]);
+  }
+}
+
 // Finished sums of a few groups by a few rows: [groups][rows][N][W].
 struct Tile {
   int64_t group;
@@ -94,10 +105,13 @@ struct Tile {
   const float* sums;
 };
 
-// What becomes of them. A function and not a template, so that there is one product for all cells.
+// What becomes of them. A function and not a template, so that there is one product for all cells;
+// null: they stay in the scratch memory. Where `out` is given, a product of several rows puts the
+// sums there itself and does not call.
 struct Finish {
   void (*call)(const void* context, const Tile& tile);
   const void* context;
+  float* const* out = nullptr;  // [rows] of [groups, N * W]
 };
 
 // The rows of a product: an array of addresses, or a matrix where that is null.
@@ -151,44 +165,81 @@ void float_row_product(const Pack& pack, const float* row, int64_t begin, int64_
   });
 }
 
-// More rows: tiles of rows; where they are more than one tile, k is cut into panels that
-// stay in the L1 cache while every tile passes over them, and the sums wait in `scratch` [rows, N *
-// W] meanwhile. Weights larger than a cache are swept upwards and downwards by turns, so that the
-// end of one sweep is still there at the beginning of the next. None of this changes the order of
-// any sum.
+template <int N>
+GF_INLINE const float* group_weights(const Pack& pack, int64_t g) {
+  return pack.weight + g * pack.k * N * W;
+}
+
+// More rows, one group: tiles of rows; where they are more than one tile, k is cut into panels,
+// which every tile passes over, and the sums wait in `scratch` [rows, N * W] meanwhile. The first
+// tiles fetch the next panel, or `after` behind the last one, Lines cache lines for each k. None of
+// this changes the order of any sum.
+template <int N, int Lines>
+void float_panels_product(const Pack& pack, const Rows& rows, int64_t panel, float* scratch,
+                          int64_t g, const float* after, float* const* out) {
+  constexpr int kFetchingTiles = (N * W / kLineFloats + Lines - 1) / Lines;
+  const float* weight = group_weights<N>(pack, g);
+  for (int64_t k = 0; k < pack.k; k += panel) {
+    const int64_t k_end = k + panel < pack.k ? k + panel : pack.k;
+    const bool direct = k_end == pack.k && out != nullptr;
+    const float* next = k_end < pack.k ? weight + k_end * N * W : after;
+    int fetching = kFetchingTiles;
+    for_tiles<largest_tile_rows(N)>(rows.count, [&](int r, auto height) {
+      constexpr int M = decltype(height)::value;
+      const float* in[M];
+      for (int m = 0; m < M; ++m) in[m] = rows[r + m];
+      float* sums = scratch + static_cast<int64_t>(r) * N * W;
+      V acc[1][M][N];
+      load_sums(k == 0 ? pack.bias + g * N * W : sums, k == 0 ? 0 : N * W, acc[0]);
+      if (fetching-- > 0) {
+        multiply<Lines>(weight, 0, in, k, k_end, next, acc);
+        next += (k_end - k) * Lines * kLineFloats;
+      } else {
+        multiply<0>(weight, 0, in, k, k_end, nullptr, acc);
+      }
+      if (direct) {
+        put_sums(out + r, g * N * W, acc[0]);
+      } else {
+        store_sums(sums, acc[0]);
+      }
+    });
+  }
+}
+
+template <int N>
+void float_group_product(const Pack& pack, const Rows& rows, float* scratch, int64_t g,
+                         const float* after, Finish finish) {
+  constexpr int kTile = largest_tile_rows(N);
+  // By two tiles all of the next panel is fetched, and by a single one half of it.
+  constexpr int kMany = (N * W + 2 * kLineFloats - 1) / (2 * kLineFloats);
+  constexpr int kFew = (kMany + 1) / 2;
+  if (rows.count > 2 * kTile) {
+    float_panels_product<N, kFew>(pack, rows, kLongPanelFloats / (N * W), scratch, g, after,
+                                  finish.out);
+  } else {
+    const int64_t panel = rows.count > kTile ? kPanelFloats / (N * W) : pack.k;
+    float_panels_product<N, kMany>(pack, rows, panel, scratch, g, after, finish.out);
+  }
+  if (finish.call != nullptr && finish.out == nullptr) {
+    finish.call(finish.context, {g, 1, rows.count, scratch});
+  }
+}
+
+// Calls f(group, the one that follows) for the groups begin .. end - 1. Weights larger than a cache
+// are swept upwards and downwards by turns, so that the end of one sweep is still there at the
+// beginning of the next.
+template <class F>
+GF_INLINE void sweep(int64_t begin, int64_t end, bool downwards, F f) {
+  const int64_t step = downwards ? -1 : 1;
+  for (int64_t i = begin, g = downwards ? end - 1 : begin; i < end; ++i, g += step) f(g, g + step);
+}
+
 template <int N>
 void float_product(const Pack& pack, const Rows& rows, float* scratch, int64_t begin, int64_t end,
                    bool downwards, Finish finish) {
-  constexpr int kTile = largest_tile_rows(N);
-  const int64_t panel = rows.count > kTile ? kPanelFloats / (N * W) : pack.k;
-  // The first two tiles fetch the next panel; of a single tile, only half of the next group comes.
-  constexpr int kLines = (N * W + 2 * kLineFloats - 1) / (2 * kLineFloats);
-  const int64_t group = pack.k * N * W;
-  for (int64_t i = begin; i < end; ++i) {
-    const int64_t g = downwards ? end - 1 - (i - begin) : i;
-    const float* weight = pack.weight + g * group;
-    for (int64_t k = 0; k < pack.k; k += panel) {
-      const int64_t k_end = k + panel < pack.k ? k + panel : pack.k;
-      const float* next =
-          k_end < pack.k ? weight + k_end * N * W : weight + (downwards ? -group : group);
-      for_tiles<kTile>(rows.count, [&](int r, auto height) {
-        constexpr int M = decltype(height)::value;
-        const float* in[M];
-        for (int m = 0; m < M; ++m) in[m] = rows[r + m];
-        float* sums = scratch + static_cast<int64_t>(r) * N * W;
-        V acc[1][M][N];
-        load_sums(k == 0 ? pack.bias + g * N * W : sums, k == 0 ? 0 : N * W, acc[0]);
-        if (next != nullptr) {
-          multiply<kLines>(weight, 0, in, k, k_end, next, acc);
-          next = r == 0 ? next + (k_end - k) * kLines * kLineFloats : nullptr;
-        } else {
-          multiply<0>(weight, 0, in, k, k_end, nullptr, acc);
-        }
-        store_sums(sums, acc[0]);
-      });
-    }
-    finish.call(finish.context, {g, 1, rows.count, scratch});
-  }
+  sweep(begin, end, downwards, [&](int64_t g, int64_t following) {
+    float_group_product<N>(pack, rows, scratch, g, group_weights<N>(pack, following), finish);
+  });
 }
 
 #include "cpu/word_products.hpp"

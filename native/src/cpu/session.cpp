@@ -15,6 +15,14 @@ namespace {
 // multipliers, few enough for the results to stay in the L2 cache.
 constexpr int64_t kChunkRows = 64;
 constexpr int kHeadRows = 32;
+// Rows of a block: enough for a product to run at the speed of the multipliers, few enough for what
+// a step touches to stay in the L2 cache beside the weights that stream through it.
+constexpr int64_t kBlockRows = 256;
+// From so many rows a step projects its own input, a group of units at a time, and the sums never
+// leave the L1 cache: a product over one step's rows is as fast as one over those of several.
+constexpr int kRowsToProjectWithin = 16;
+// The chunk of a step that does.
+constexpr int64_t kWithin = -1;
 // Rows of a segment, where results wait between layers.
 constexpr int64_t kSegmentRows = 2048;
 // Multiply-adds of a step below which a further thread costs more than it brings: some
@@ -43,6 +51,14 @@ const gf_session_options& checked(const gf_session_options& options, const Model
   return options;
 }
 
+// The batch is a block where a backward pass is to go over all of it.
+gf_session_options of_block(gf_session_options options) {
+  if (options.backward == GF_BACKWARD_NONE && options.max_batch > kBlockRows) {
+    options.max_batch = kBlockRows;
+  }
+  return options;
+}
+
 void check_completion(int32_t completion) {
   if (completion != GF_ON_RETURN) wrong("completion", "GF_ON_RETURN on the CPU", "GF_ON_STREAM");
 }
@@ -67,37 +83,41 @@ Session::Session(Model& model, const gf_session_options& options, Memory memory)
       arena_(memory == kMeasured),
       max_steps_(checked(options, model).max_steps),
       max_batch_(options.max_batch),
-      segment_(segment_steps(spec_, options)),
-      tape_(model, arena_, options, segment_),
+      block_options_(of_block(options)),
+      max_rows_(block_options_.max_batch),
+      segment_(segment_steps(spec_, block_options_)),
+      tape_(model, arena_, block_options_, segment_),
       asked_threads_(options.threads),
-      masks_(model, options, batch_, arena_) {
+      masks_(model, block_options_, batch_, arena_) {
   const int most = usable_processors();
   threads_ = options.threads == 0 ? most : options.threads;
   threads_ = memory == kTaken ? team::prepare(threads_) : std::min(threads_, most);
   const LayerWeights& layer = model_.layer(0);
   const int64_t lanes = kernels_.lanes;
   const int64_t padded = layer.padded;
-  chunk_rows_ = std::max(kChunkRows, max_batch_);
+  chunk_rows_ = std::max(kChunkRows, max_rows_);
 
   projected_ = arena_.take<float>("session projections", chunk_rows_, layer.input.row(), lanes);
   if (const int scans = spec_.cell->scans()) {
     projected_scan_ =
         arena_.take<float>("session projections", chunk_rows_, layer.scan_input.row(), lanes);
-    pre_scan_ = arena_.take<float>("session scan", max_batch_, layer.scan_recurrent.row(), lanes);
-    scan_ = arena_.take<float>("session scan", max_batch_, 2 * scans, padded);
+    pre_scan_ = arena_.take<float>("session scan", max_rows_, layer.scan_recurrent.row(), lanes);
+    scan_ = arena_.take<float>("session scan", max_rows_, 2 * scans, padded);
   }
-  if (spec_.cell->reset_before) reset_ = arena_.take<float>("session reset", max_batch_, padded);
+  if (spec_.cell->reset_before) reset_ = arena_.take<float>("session reset", max_rows_, padded);
   int32_t* rows = arena_.take<int32_t>("session order", 3, max_batch_);
   batch_.use(rows, rows + max_batch_, rows + 2 * max_batch_);
+  states_.use(arena_.take<int32_t>("session order", StateRows::size(max_batch_)), max_batch_);
 
   const int width = layer.input.width + (spec_.cell->reset_before ? kWaitingGroups : 0);
   members_.resize(threads_);
   for (int i = 0; i < threads_; ++i) {
     Member& member = members_[i];
-    member.scratch = arena_.take<float>("session scratch", max_batch_, width, lanes);
+    member.scratch = arena_.take<float>("session scratch", max_rows_, width, lanes);
     const int64_t rows = std::max<int64_t>(chunk_rows_, kHeadRows);
     member.in = arena_.take<const float*>("session rows", rows);
     member.out = arena_.take<float*>("session rows", rows);
+    take_x_sums(member);
     if (spec_.outputs > 0) {
       member.logits = arena_.take<float>("session logits", kHeadRows, model_.head().row(), lanes);
     }
@@ -111,11 +131,25 @@ Session::Session(Model& model, const gf_session_options& options, Memory memory)
   if (memory == kTaken) model_.finish(tape_.keeps_all());
 }
 
+// Cells with scans have a second projection, and those that reset before one that their products
+// do not fit; words are read once for all groups.
+void Session::take_x_sums(Member& member) {
+  member.x_sums = nullptr;
+  const bool can =
+      spec_.cell->scans() == 0 && !spec_.cell->reset_before && model_.precision() == GF_FLOAT32;
+  if (!can || max_rows_ < kRowsToProjectWithin) return;
+  const int64_t size = model_.layer(0).input.width * kernels_.lanes;
+  member.x_sums = arena_.take<float>("session scratch", max_rows_, size);
+  member.x_rows = arena_.take<const float*>("session rows", max_rows_);
+  if (arena_.measures()) return;
+  for (int64_t row = 0; row < max_rows_; ++row) member.x_rows[row] = member.x_sums + row * size;
+}
+
 // Every member reads all rows of a product for itself: that is little beside its part of the
 // product, and nobody waits.
 void Session::take_words() {
   const int64_t longest = std::max({spec_.input, spec_.hidden * spec_.directions, spec_.hidden});
-  const int64_t rows = std::max<int64_t>(max_batch_, kProjectedRows);
+  const int64_t rows = std::max<int64_t>(max_rows_, kProjectedRows);
   for (Member& member : members_) {
     member.words = arena_.take<uint32_t>("session rows", rows, words_of_row(longest));
   }
@@ -148,13 +182,17 @@ void Session::check(const gf_io& io) const {
   if (io.memory != GF_MEMORY_HOST) wrong("memory", "GF_MEMORY_HOST on the CPU", "GF_MEMORY_DEVICE");
   check_completion(io.completion);
   if (io.stream != nullptr) wrong("stream", "null on the CPU", "a pointer");
+  if (io.state_rows != nullptr && tape_.keeps_all()) {
+    wrong("state_rows", "null in a session with a backward pass", "a pointer");
+  }
 }
 
 int Session::members_for_work() const {
   const int64_t cells = spec_.rows() * (spec_.hidden + spec_.layer_input(0) / 2);
   const int64_t head = spec_.outputs * spec_.directions * spec_.hidden;
-  const int64_t parts = std::max<int64_t>(model_.layer(0).input.groups, head > 0 ? io_.batch : 1);
-  const int64_t useful = std::min(io_.batch * (cells + head) / kWorkPerThread, parts);
+  const int64_t rows = batch_.size();
+  const int64_t parts = std::max<int64_t>(model_.layer(0).input.groups, head > 0 ? rows : 1);
+  const int64_t useful = std::min(rows * (cells + head) / kWorkPerThread, parts);
   return static_cast<int>(std::clamp<int64_t>(useful, 1, threads_));
 }
 
@@ -165,12 +203,19 @@ void Session::forward(const gf_io& io) {
   check(io);
   io_ = io;
   batch_.take(io);
+  states_.take(io);
   masks_.take(io);
   if (io_.tokens != nullptr) batch_.check_values("tokens", io_.tokens, spec_.vocabulary);
   if (io_.target_log_probs != nullptr) {
     batch_.check_values("targets", io_.targets, spec_.outputs);
   }
-  team::run(*this, barrier_, members_for_work());
+  const int64_t blocks = (io.batch + max_rows_ - 1) / max_rows_;
+  for (int64_t block = 0; block < blocks; ++block) {
+    const int64_t first = io.batch * block / blocks;
+    batch_.focus(static_cast<int32_t>(first),
+                 static_cast<int32_t>(io.batch * (block + 1) / blocks - first));
+    team::run(*this, barrier_, members_for_work());
+  }
   if (backward_ != nullptr) backward_->remember(io_);
 }
 
@@ -200,10 +245,10 @@ void Session::run(int member, int members) {
 
 void Session::load_state(const Member& me) {
   const int64_t padded = tape_.padded();
-  const Range rows = part(me, io_.batch);
+  const Range rows = part(me, batch_.size());
   for (int64_t slot = 0; slot < spec_.slots(); ++slot) {
     for (int64_t row = rows.begin; row < rows.end; ++row) {
-      const int64_t from = (slot * io_.batch + batch_.callers_row(row)) * spec_.hidden;
+      const int64_t from = states_.place(slot, batch_.callers_row(row)) * spec_.hidden;
       const auto load = [&](const float* state, float* to) {
         if (state == nullptr) {
           std::fill_n(to, padded, 0.0f);
@@ -219,10 +264,10 @@ void Session::load_state(const Member& me) {
 }
 
 void Session::store_state(const Member& me) {
-  const Range rows = part(me, io_.batch);
+  const Range rows = part(me, batch_.size());
   for (int64_t slot = 0; slot < spec_.slots(); ++slot) {
     for (int64_t row = rows.begin; row < rows.end; ++row) {
-      const int64_t to = (slot * io_.batch + batch_.callers_row(row)) * spec_.hidden;
+      const int64_t to = states_.place(slot, batch_.callers_row(row)) * spec_.hidden;
       const int64_t at = row * tape_.padded();
       const int64_t last = final_step(row);
       if (io_.hn != nullptr) {
@@ -238,7 +283,7 @@ void Session::store_state(const Member& me) {
 void Session::settle(const Member& me, int64_t first, int64_t steps) {
   if (tape_.keeps_all()) return;
   const int64_t padded = tape_.padded();
-  const Range rows = part(me, batch_.active(first, io_.batch));
+  const Range rows = part(me, batch_.active(first, batch_.size()));
   for (int64_t slot = 0; slot < spec_.slots(); ++slot) {
     for (int64_t row = rows.begin; row < rows.end; ++row) {
       if (std::min<int64_t>(batch_.length(row) - first, steps) % 2 == 1) {
@@ -252,7 +297,7 @@ void Session::settle(const Member& me, int64_t first, int64_t steps) {
 void Session::store_output(const Member& me) {
   if (io_.y == nullptr || !tape_.keeps_all() || spec_.outputs == 0) return;
   const int64_t width = spec_.directions * spec_.hidden;
-  const Range rows = part(me, io_.batch);
+  const Range rows = part(me, batch_.size());
   for (int64_t row = rows.begin; row < rows.end; ++row) {
     for (int64_t t = 0; t < batch_.length(row); ++t) {
       std::copy_n(tape_.between(spec_.layers - 1, t, row), width,
@@ -262,7 +307,7 @@ void Session::store_output(const Member& me) {
 }
 
 void Session::clear_tails(const Member& me) {
-  const Range rows = part(me, io_.batch);
+  const Range rows = part(me, batch_.size());
   const auto clear = [&](float* tensor, int64_t size, int64_t row) {
     for (int64_t t = batch_.length(row); tensor != nullptr && t < io_.steps; ++t) {
       std::fill_n(tensor + batch_.place(t, row) * size, size, 0.0f);
@@ -304,16 +349,27 @@ float* Session::output_row(const Pass& pass, int64_t t, int64_t row) const {
 }
 
 void Session::run_pass(const Member& me, const Pass& pass) {
-  const int64_t chunk = std::max<int64_t>(1, chunk_rows_ / io_.batch);
+  const int64_t chunk = std::max<int64_t>(1, chunk_rows_ / batch_.size());
+  const int64_t last = pass.first + pass.steps;
   const bool table =
       pass.layer == 0 && io_.tokens != nullptr && model_.token_table(pass.direction) != nullptr;
-  int rows = io_.batch;
-  for (int64_t s = pass.first; s < pass.first + pass.steps; ++s) {
-    const int64_t begin = s - (s - pass.first) % chunk;
+  int64_t begin = pass.first;  // of the last chunk
+  int64_t end = pass.first;
+  int rows = batch_.size();
+  for (int64_t s = pass.first; s < last; ++s) {
     rows = batch_.active(s, rows);
-    if (s == begin && !table) project(me, pass, s, std::min(chunk, pass.first + pass.steps - s));
-    step(me, pass, s, begin, rows);
+    const bool within = !table && projects_within(me, rows);
+    if (!table && !within && s >= end) {
+      begin = s;
+      end = std::min(s + chunk, last);
+      project(me, pass, begin, end - begin);
+    }
+    step(me, pass, s, within ? kWithin : begin, rows);
   }
+}
+
+bool Session::projects_within(const Member& me, int rows) const {
+  return me.x_sums != nullptr && rows >= kRowsToProjectWithin;
 }
 
 void Session::project(const Member& me, const Pass& pass, int64_t first, int64_t steps) {
@@ -322,12 +378,12 @@ void Session::project(const Member& me, const Pass& pass, int64_t first, int64_t
     if (groups.begin == groups.end) return;
     const int64_t size = pack.row() * kernels_.lanes;
     int count = 0;
-    int rows = io_.batch;
+    int rows = batch_.size();
     for (int64_t s = first; s < first + steps; ++s) {
       rows = batch_.active(s, rows);
       for (int64_t row = 0; row < rows; ++row) {
         me.in[count] = input_row(pass, time(pass, s, row), row);
-        me.out[count++] = projected + ((s - first) * io_.batch + row) * size;
+        me.out[count++] = projected + ((s - first) * batch_.size() + row) * size;
       }
     }
     kernels_.project(pack, count, me.in, nullptr, me.out, me.words, groups.begin, groups.end);
@@ -350,7 +406,7 @@ void Session::step(const Member& me, const Pass& pass, int64_t s, int64_t chunk,
     if (tokens && table != nullptr) {
       return table + io_.tokens[batch_.place(time(pass, s, row), row)] * size;
     }
-    return projected + ((s - chunk) * io_.batch + row) * size;
+    return projected + ((s - chunk) * batch_.size() + row) * size;
   };
 
   Step step;
@@ -361,6 +417,9 @@ void Session::step(const Member& me, const Pass& pass, int64_t s, int64_t chunk,
   step.c_next = tape_.cell(slot, i + 1);
   step.kept = tape_.kept(slot, s);
   step.x = me.in;
+  step.x_group = weights.input.width * kernels_.lanes;
+  step.in = nullptr;
+  step.x_sums = me.x_sums;
   step.y = writes_output(pass) ? me.out : nullptr;
   step.masks = nullptr;
   step.reset = reset_;
@@ -394,8 +453,15 @@ void Session::step(const Member& me, const Pass& pass, int64_t s, int64_t chunk,
     barrier_.wait();
   }
 
+  if (chunk == kWithin) {
+    step.in = me.in;
+    step.x = me.x_rows;
+    step.x_group = 0;
+  }
   for (int64_t row = 0; row < rows; ++row) {
-    me.in[row] = projected_row(model_.token_table(pass.direction), projected_, weights.input, row);
+    me.in[row] = chunk == kWithin ? input_row(pass, time(pass, s, row), row)
+                                  : projected_row(model_.token_table(pass.direction), projected_,
+                                                  weights.input, row);
     if (step.y != nullptr) me.out[row] = output_row(pass, time(pass, s, row), row);
   }
   const CellKernels& cell_kernels = kernels_.cells[spec_.cell_id];
@@ -418,14 +484,14 @@ void Session::step(const Member& me, const Pass& pass, int64_t s, int64_t chunk,
 // The rows of the segment, all times of all sequences, are dealt out to the members.
 void Session::run_head(const Member& me, int64_t first, int64_t steps) {
   int64_t total = 0;
-  int rows = io_.batch;
+  int rows = batch_.size();
   for (int64_t t = first; t < first + steps; ++t) total += rows = batch_.active(t, rows);
   const Range own = part(me, total);
   const Pass last{spec_.layers - 1, 0, first, steps, nullptr};
   int64_t places[kHeadRows];
   int count = 0;
   int64_t index = 0;
-  rows = io_.batch;
+  rows = batch_.size();
   for (int64_t t = first; t < first + steps && index < own.end; ++t) {
     rows = batch_.active(t, rows);
     const int64_t begin = std::max<int64_t>(0, own.begin - index);

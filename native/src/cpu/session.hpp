@@ -18,13 +18,16 @@ namespace gatefuse::cpu {
 
 // Runs a model's sequences.
 //
-// The rows of a batch are sorted by length (see Batch). Every member of the team owns a range of
-// units for the whole sequence, so that its part of the weights stays in its own cache; after each
-// step the members meet.
+// The rows of a batch are sorted by length (see Batch) and cut into blocks, which run one after
+// another from their first step to their last: a block's states and projections stay in the L2
+// cache, and there is a workspace for one block alone. Where a backward pass is to follow, the
+// batch is one block. In what follows, rows are those of a block. Every member of the team owns a
+// range of units for the whole sequence, so that its part of the weights stays in its own cache;
+// after each step the members meet.
 //
 // Time is cut twice: into segments, for which all layers and the head are run before the next (one
 // direction only; the reverse direction needs the whole), and those into chunks, whose input
-// projections are made at once.
+// projections are made at once. Steps of many rows need no chunks: each projects its own input.
 class Session final : private Job {
  public:
   enum Memory { kTaken, kMeasured };
@@ -42,10 +45,12 @@ class Session final : private Job {
     int index;
     int count;
     float* scratch;
-    const float** in;  // [chunk rows or head rows]
-    float** out;       // the same
-    float* logits;     // [head rows, head row]
-    uint32_t* words;   // of the rows of a product, in shorter precisions than float32; else null
+    const float** in;      // [chunk rows or head rows]
+    float** out;           // the same
+    float* x_sums;         // [max rows, width, W], where steps project their input; else null
+    const float** x_rows;  // [max rows], the rows of x_sums
+    float* logits;         // [head rows, head row]
+    uint32_t* words;  // of the rows of a product, in shorter precisions than float32; else null
   };
   struct Range {
     int64_t begin, end;
@@ -59,6 +64,7 @@ class Session final : private Job {
   };
 
   void take_words();
+  void take_x_sums(Member& member);
   void check(const gf_io& io) const;
   int members_for_work() const;
 
@@ -68,6 +74,7 @@ class Session final : private Job {
   void store_output(const Member& me);
   void run_pass(const Member& me, const Pass& pass);
   void project(const Member& me, const Pass& pass, int64_t first, int64_t steps);
+  bool projects_within(const Member& me, int rows) const;
   void step(const Member& me, const Pass& pass, int64_t s, int64_t chunk, int rows);
   void run_head(const Member& me, int64_t first, int64_t steps);
   void head_rows(const Member& me, const int64_t* places, int count);
@@ -92,16 +99,20 @@ class Session final : private Job {
   const Kernels& kernels_;
   Arena arena_;
   Barrier barrier_;
-  int64_t max_steps_, max_batch_, segment_, chunk_rows_;
+  int64_t max_steps_, max_batch_;
+  const gf_session_options block_options_;  // the session's with a block as the batch
+  int64_t max_rows_;                        // of a block
+  int64_t segment_, chunk_rows_;
   Tape tape_;
   int asked_threads_, threads_;
   std::vector<Member> members_;
   float* projected_ = nullptr;  // [chunk rows, row of LayerWeights::input]
   float* projected_scan_ = nullptr;
-  float* pre_scan_ = nullptr;  // [max_batch, row of LayerWeights::scan_recurrent]
-  float* scan_ = nullptr;      // [max_batch, scans, 2, padded]
-  float* reset_ = nullptr;     // [max_batch, padded]
+  float* pre_scan_ = nullptr;  // [max_rows, row of LayerWeights::scan_recurrent]
+  float* scan_ = nullptr;      // [max_rows, scans, 2, padded]
+  float* reset_ = nullptr;     // [max_rows, padded]
   Batch batch_;
+  StateRows states_;
   Masks masks_;
   gf_io io_ = {};  // of the call that runs, or has run
   std::unique_ptr<Backward> backward_;

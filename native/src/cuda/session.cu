@@ -273,6 +273,7 @@ void Session::check_memory(const gf_gradients& gradients) const {
 void Session::forward(const gf_io& io) {
   last_forward_.forget();
   check_call(spec_, io, max_steps_, max_batch_);
+  if (io.state_rows != nullptr) wrong("state_rows", "null on CUDA", "a pointer");
   check_memory(io);
   batch_.take(io);
   draws_.take(io);

@@ -38,10 +38,10 @@ import org.bytedeco.javacpp.Pointer;
  * the network's device, as {@code cudaMalloc} gives it; it never stands for host memory. Its values
  * from position to limit are used in place, so its {@linkplain Pointer#capacity(long) capacity} has
  * to be set. The caller owns the memory and frees it after the last run that uses it. All of a
- * call's memory is of one kind, host or device, but for the lengths, which are always host memory.
- * Tokens and targets in device memory are not checked beforehand: one out of range makes its
- * outputs NaN and is reported by the run, or, if it was enqueued, by the next call or {@link
- * Session#synchronize}.
+ * call's memory is of one kind, host or device, but for lengths and state rows, which are always
+ * host memory. Tokens and targets in device memory are not checked beforehand: one out of range
+ * makes its outputs NaN and is reported by the run, or, if it was enqueued, by the next call or
+ * {@link Session#synchronize}.
  *
  * <h2>Completion</h2>
  *
@@ -66,6 +66,9 @@ public final class ForwardCall {
   private State initial;
   private State last;
   private boolean batchMajor;
+
+  /** The rows of the states, by bits, that a check of state rows has met; all 0 outside of it. */
+  private long[] seen = {};
 
   /**
    * The shape that the backend knows and for which all buffers are large enough; steps 0 for none.
@@ -207,6 +210,23 @@ public final class ForwardCall {
       session.release();
     }
     return this;
+  }
+
+  /**
+   * Has runs pick their states by row: sequence b begins with row {@code rows[b]} of the initial
+   * state and leaves its final state in that row of the final state. The states then have any
+   * batch, the same for both, and rows that a run does not name are neither read nor written. So a
+   * batch is made of any of many streams, without copies of their states.
+   *
+   * @param rows [B], read, each 0 to the states' batch - 1, no two the same; null, as at first: row
+   *     b of the states is sequence b's
+   * @return this
+   * @throws IllegalArgumentException if the backend has no state rows, the session keeps a way
+   *     back, or the buffer is not direct or of another byte order
+   * @throws IllegalStateException if the session is closed or in use by another thread
+   */
+  public ForwardCall stateRows(IntBuffer rows) {
+    return set(Argument.STATE_ROWS, rows);
   }
 
   /**
@@ -676,6 +696,13 @@ public final class ForwardCall {
               spec.cell().hasCellState(),
               argument.label(),
               "a " + spec.cell().id() + " has no cell state");
+      case STATE_ROWS -> {
+        require(
+            session.hasStateRows(),
+            argument.label(),
+            "the " + session.backendId() + " backend cannot pick states by row");
+        require(!session.keepsWayBack(), argument.label(), "the session keeps a way back");
+      }
       default -> {}
     }
   }
@@ -688,8 +715,9 @@ public final class ForwardCall {
 
   private void checkShapes(int steps, int batch) {
     session.checkCapacity(steps, batch);
-    checkBatch("initialState", initial, batch);
-    checkBatch("finalState", last, batch);
+    int stateRows = stateRows(batch);
+    checkBatch("initialState", initial, stateRows);
+    checkBatch("finalState", last, stateRows);
     checkOneKind();
     boolean anyOutput = false;
     for (Argument argument : ARGUMENTS) {
@@ -699,7 +727,8 @@ public final class ForwardCall {
         continue;
       }
       anyOutput |= argument.written();
-      if (binding.count() < argument.count(spec, steps, batch)) {
+      int rows = argument.state() ? stateRows : batch;
+      if (binding.count() < argument.count(spec, steps, rows)) {
         throw new IllegalArgumentException(expected(argument, steps, batch) + binding.count());
       }
     }
@@ -710,7 +739,21 @@ public final class ForwardCall {
     }
   }
 
-  /** All memory but that of the lengths is on the host or all on the device. */
+  /** The rows of the states: as many as the batch, or those that it picks from. */
+  private int stateRows(int batch) {
+    if (!bound(Argument.STATE_ROWS)) {
+      return batch;
+    }
+    State any = initial == null ? last : initial;
+    if (any == null) {
+      throw new IllegalArgumentException("stateRows: expected a state beside them, got none");
+    }
+    backend.stateCapacity(any.batch());
+    seen = new long[(any.batch() + Long.SIZE - 1) / Long.SIZE];
+    return any.batch();
+  }
+
+  /** All memory but what is per sequence is on the host or all on the device. */
   private void checkOneKind() {
     Argument onHost = first(false);
     Argument onDevice = first(true);
@@ -725,7 +768,7 @@ public final class ForwardCall {
   private Argument first(boolean onDevice) {
     for (Argument argument : ARGUMENTS) {
       Binding binding = bindings[argument.ordinal()];
-      if (argument != Argument.LENGTHS && binding.isSet() && binding.onDevice() == onDevice) {
+      if (!argument.perSequence() && binding.isSet() && binding.onDevice() == onDevice) {
         return argument;
       }
     }
@@ -779,6 +822,10 @@ public final class ForwardCall {
     if (lengths != null) {
       checkLengths(lengths, steps, batch);
     }
+    IntBuffer rows = integers(Argument.STATE_ROWS);
+    if (rows != null) {
+      checkStateRows(rows, batch, (initial == null ? last : initial).batch());
+    }
     checkIndices(Argument.TOKENS, spec.vocabulary(), lengths);
     checkIndices(Argument.TARGETS, spec.outputs(), lengths);
   }
@@ -793,6 +840,31 @@ public final class ForwardCall {
       if (length < 1 || length > steps) {
         throw new IllegalArgumentException(
             "lengths[b=" + b + "]: expected 1 to T=" + steps + ", got " + length);
+      }
+    }
+  }
+
+  private void checkStateRows(IntBuffer rows, int batch, int capacity) {
+    int b = 0;
+    try {
+      for (; b < batch; b++) {
+        int row = rows.get(b);
+        if (row < 0 || row >= capacity) {
+          throw new IllegalArgumentException(
+              "stateRows[b=" + b + "]: expected 0 to " + (capacity - 1) + ", got " + row);
+        }
+        long bit = 1L << row;
+        if ((seen[row >> 6] & bit) != 0) {
+          throw new IllegalArgumentException(
+              ("stateRows[b=" + b + "]: expected a row that no other sequence has, got " + row)
+                  + (" a second time"));
+        }
+        seen[row >> 6] |= bit;
+      }
+    } finally {
+      for (int i = 0; i < b; i++) {
+        int row = rows.get(i);
+        seen[row >> 6] = 0;
       }
     }
   }

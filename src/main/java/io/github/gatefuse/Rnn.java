@@ -29,6 +29,7 @@ public final class Rnn implements AutoCloseable {
   /** One sentence for each better backend that does not run here. */
   private final List<String> refused;
 
+  private final Fingerprint fingerprint;
   private final long bytes;
   private final LeakReport leak;
 
@@ -43,8 +44,9 @@ public final class Rnn implements AutoCloseable {
   /** The number of updates; written when this thread holds all sessions, read by their holders. */
   private int version;
 
-  Rnn(RnnSpec spec, Backends.Choice choice) {
+  Rnn(RnnSpec spec, Fingerprint fingerprint, Backends.Choice choice) {
     this.spec = spec;
+    this.fingerprint = fingerprint;
     this.backend = choice.backend();
     this.model = choice.model();
     this.refused = choice.refused();
@@ -99,7 +101,8 @@ public final class Rnn implements AutoCloseable {
     Objects.requireNonNull(weights, "weights");
     Objects.requireNonNull(options, "options");
     weights.check(spec);
-    return new Rnn(spec, Backends.installed().create(spec, weights, options));
+    Fingerprint fingerprint = Fingerprint.of(spec, weights);
+    return new Rnn(spec, fingerprint, Backends.installed().create(spec, weights, options));
   }
 
   /**
@@ -165,6 +168,33 @@ public final class Rnn implements AutoCloseable {
    */
   public long bytes() {
     return bytes;
+  }
+
+  /**
+   * Which network this is: equal for two networks of the same specification and parameters,
+   * whatever computes them, and different for any others.
+   *
+   * @return a SHA-256 of both
+   * @throws IllegalStateException once the parameters have been updated
+   */
+  public byte[] fingerprint() {
+    synchronized (sessions) {
+      if (version > 0) {
+        throw new IllegalStateException(
+            "fingerprint: expected the parameters that the network was made with, got updated"
+                + " ones");
+      }
+    }
+    return fingerprint.bytes();
+  }
+
+  /**
+   * Whether runs can pick their states by row; see {@link ForwardCall#stateRows}.
+   *
+   * @return true on the CPU and for the reference
+   */
+  public boolean hasStateRows() {
+    return model.hasStateRows();
   }
 
   /**

@@ -200,7 +200,7 @@ public final class Session implements AutoCloseable {
       int count = copyable(Argument.OUTPUT, steps, batch);
       input = copy(x, input);
       output = grow(output, count);
-      run(steps, batch, input, copyLengths(steps, batch, lengths), state, output);
+      run(steps, batch, input, copyLengths(steps, batch, lengths), state, null, output);
       return values(output, count);
     } finally {
       release();
@@ -238,7 +238,7 @@ public final class Session implements AutoCloseable {
       int steps, int batch, FloatBuffer x, IntBuffer lengths, State state, FloatBuffer y) {
     acquire();
     try {
-      run(steps, batch, x, lengths, state, y);
+      run(steps, batch, x, lengths, state, null, y);
     } finally {
       release();
     }
@@ -259,7 +259,34 @@ public final class Session implements AutoCloseable {
     Objects.requireNonNull(state, "state");
     acquire();
     try {
-      run(1, state.batch(), x, null, state, y);
+      run(1, state.batch(), x, null, state, null, y);
+    } finally {
+      release();
+    }
+  }
+
+  /**
+   * Runs one step of some of many streams, whose states are rows of one {@link State}; see {@link
+   * ForwardCall#stateRows}. With the same buffers and state as before this is as cheap as {@link
+   * ForwardCall#run}.
+   *
+   * @param batch B, the streams that take a step
+   * @param x [B, I] at least, direct and of native byte order, read from its position
+   * @param state of all streams; the rows that take a step are updated in place
+   * @param rows [B] at least, direct and of native byte order: the streams' rows of the state, no
+   *     two the same
+   * @param y [B, D*H] at least, direct and of native byte order, written from its position; null,
+   *     if only the state is wanted
+   * @throws IllegalArgumentException in words, if a size, buffer or row does not fit, the backend
+   *     has no state rows, or the session keeps a way back
+   * @throws IllegalStateException if the session is closed or in use by another thread
+   */
+  public void step(int batch, FloatBuffer x, State state, IntBuffer rows, FloatBuffer y) {
+    Objects.requireNonNull(state, "state");
+    Objects.requireNonNull(rows, "rows");
+    acquire();
+    try {
+      run(1, batch, x, null, state, rows, y);
     } finally {
       release();
     }
@@ -365,6 +392,14 @@ public final class Session implements AutoCloseable {
     use.release();
   }
 
+  boolean hasStateRows() {
+    return rnn.hasStateRows();
+  }
+
+  boolean keepsWayBack() {
+    return options.backward() != Backward.NONE;
+  }
+
   /** Whether calls take device memory and streams, and enqueued ones are not complete at once. */
   boolean hasStreams() {
     return hasStreams;
@@ -444,11 +479,18 @@ public final class Session implements AutoCloseable {
   }
 
   private void run(
-      int steps, int batch, FloatBuffer x, IntBuffer lengths, State state, FloatBuffer y) {
+      int steps,
+      int batch,
+      FloatBuffer x,
+      IntBuffer lengths,
+      State state,
+      IntBuffer rows,
+      FloatBuffer y) {
     ForwardCall call = forwardCall == null ? forwardCall = newCall() : forwardCall;
     call.bind(Argument.INPUT, x);
     call.bind(Argument.LENGTHS, lengths);
     call.bindState(state);
+    call.bind(Argument.STATE_ROWS, rows);
     call.bind(Argument.OUTPUT, y);
     call.execute(steps, batch);
   }

@@ -199,6 +199,94 @@ public final class State {
     return copy;
   }
 
+  /**
+   * A copy of one sequence's hidden state.
+   *
+   * @param row 0 to B-1
+   * @return h of all slots, [L*D, H]
+   * @throws IllegalArgumentException if there is no such row
+   */
+  public float[] hiddenRow(int row) {
+    return row(hidden, row);
+  }
+
+  /**
+   * A copy of one sequence's cell state.
+   *
+   * @param row 0 to B-1
+   * @return c of all slots, [L*D, H]
+   * @throws IllegalArgumentException if there is no such row
+   * @throws IllegalStateException for a GRU, which has no cell state
+   */
+  public float[] cellRow(int row) {
+    return row(requireCell(), row);
+  }
+
+  /**
+   * Sets one sequence's state.
+   *
+   * @param row 0 to B-1
+   * @param h of all slots, [L*D, H]
+   * @param c of all slots, [L*D, H]; null for a GRU
+   * @throws IllegalArgumentException if there is no such row, a length does not fit, or c is there
+   *     for a GRU or missing for an LSTM
+   */
+  public void setRow(int row, float[] h, float[] c) {
+    checkRow(row);
+    checkRowLength("h", Objects.requireNonNull(h, "h"));
+    if (hasCell() != (c != null)) {
+      throw new IllegalArgumentException(
+          hasCell() ? "c: expected values, got none" : "c: expected none for a GRU, got values");
+    }
+    if (hasCell()) {
+      checkRowLength("c", c);
+    }
+    for (int slot = 0; slot < slots; slot++) {
+      hidden.put(at(slot, row), h, slot * hiddenSize, hiddenSize);
+      if (hasCell()) {
+        cell.put(at(slot, row), c, slot * hiddenSize, hiddenSize);
+      }
+    }
+  }
+
+  /**
+   * Sets one sequence's state to zeros, as sequences begin.
+   *
+   * @param row 0 to B-1
+   * @throws IllegalArgumentException if there is no such row
+   */
+  public void clearRow(int row) {
+    float[] zeros = new float[slots * hiddenSize];
+    setRow(row, zeros, hasCell() ? zeros : null);
+  }
+
+  private int at(int slot, int row) {
+    return (slot * batch + row) * hiddenSize;
+  }
+
+  private float[] row(FloatBuffer buffer, int row) {
+    checkRow(row);
+    float[] values = new float[slots * hiddenSize];
+    for (int slot = 0; slot < slots; slot++) {
+      buffer.get(at(slot, row), values, slot * hiddenSize, hiddenSize);
+    }
+    return values;
+  }
+
+  private void checkRow(int row) {
+    if (row < 0 || row >= batch) {
+      throw new IllegalArgumentException("row: expected 0 to " + (batch - 1) + ", got " + row);
+    }
+  }
+
+  private void checkRowLength(String name, float[] values) {
+    if (values.length != slots * hiddenSize) {
+      throw new IllegalArgumentException(
+          (name + ": expected [L*D=" + slots + ", H=" + hiddenSize + "] = " + slots * hiddenSize)
+              + (" floats, got " + values.length));
+    }
+  }
+
   /** Sets all values to zero. */
   public void clear() {
     clear(hidden);

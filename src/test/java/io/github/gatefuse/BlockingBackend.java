@@ -5,6 +5,7 @@ import io.github.gatefuse.spi.Argument;
 import io.github.gatefuse.spi.BackendCall;
 import io.github.gatefuse.spi.BackendModel;
 import io.github.gatefuse.spi.BackendSession;
+import io.github.gatefuse.testing.Networks;
 import java.nio.Buffer;
 import java.util.List;
 import java.util.Map;
@@ -24,7 +25,10 @@ final class BlockingBackend implements BackendModel {
   volatile boolean hasStreams;
 
   Rnn network(RnnSpec spec) {
-    return new Rnn(spec, new Backends.Choice(Backend.CPU, this, List.of()));
+    return new Rnn(
+        spec,
+        Fingerprint.of(spec, Networks.weights(spec, 1)),
+        new Backends.Choice(Backend.CPU, this, List.of()));
   }
 
   @Override

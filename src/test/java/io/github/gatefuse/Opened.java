@@ -17,6 +17,9 @@ public final class Opened {
   public static Rnn network(
       RnnSpec spec, Weights weights, BackendProvider provider, RnnOptions options) {
     RnnOptions own = options.withBackend(provider.backend());
-    return new Rnn(spec, new Backends(List.of(provider)).create(spec, weights, own));
+    return new Rnn(
+        spec,
+        Fingerprint.of(spec, weights),
+        new Backends(List.of(provider)).create(spec, weights, own));
   }
 }

@@ -5,6 +5,7 @@ import io.github.gatefuse.spi.Argument;
 import io.github.gatefuse.spi.BackendCall;
 import io.github.gatefuse.spi.BackendModel;
 import io.github.gatefuse.spi.BackendSession;
+import io.github.gatefuse.testing.Networks;
 import java.nio.Buffer;
 import java.nio.FloatBuffer;
 import java.util.List;
@@ -19,7 +20,10 @@ public final class StandInBackend implements BackendModel {
 
   /** A network that is computed by this. */
   public static Rnn network(RnnSpec spec) {
-    return new Rnn(spec, new Backends.Choice(Backend.CPU, new StandInBackend(), List.of()));
+    return new Rnn(
+        spec,
+        Fingerprint.of(spec, Networks.weights(spec, 1)),
+        new Backends.Choice(Backend.CPU, new StandInBackend(), List.of()));
   }
 
   @Override

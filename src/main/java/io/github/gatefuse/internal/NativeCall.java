@@ -29,6 +29,7 @@ final class NativeCall implements BackendCall {
 
   private final boolean[] onDevice = new boolean[ARGUMENTS.length];
   private final boolean hasStreams;
+  private int stateCapacity;
   private Pointer stream;
   private int completion = GatefuseNative.GF_ON_RETURN;
 
@@ -93,6 +94,7 @@ final class NativeCall implements BackendCall {
       case LOGITS -> io.logits((FloatPointer) pointer);
       case LOG_PROBABILITIES -> io.log_probs((FloatPointer) pointer);
       case TARGET_LOG_PROBABILITIES -> io.target_log_probs((FloatPointer) pointer);
+      case STATE_ROWS -> io.state_rows((IntPointer) pointer);
     }
   }
 
@@ -100,6 +102,12 @@ final class NativeCall implements BackendCall {
   public void training(boolean training, long draw) {
     io.training(training ? 1 : 0);
     io.draw(draw);
+  }
+
+  @Override
+  public void stateCapacity(int rows) {
+    stateCapacity = rows;
+    io.state_capacity(rows);
   }
 
   @Override
@@ -119,7 +127,7 @@ final class NativeCall implements BackendCall {
     io.layout(batchMajor ? GatefuseNative.GF_BATCH_MAJOR : GatefuseNative.GF_TIME_MAJOR);
   }
 
-  /** All memory but that of the lengths is of one kind. */
+  /** All memory but what is per sequence is of one kind. */
   private boolean isOnDevice() {
     for (boolean is : onDevice) {
       if (is) {
@@ -138,7 +146,12 @@ final class NativeCall implements BackendCall {
     if (Native.address(a) == Native.address(b) && inPlace(first, second)) {
       return false;
     }
-    return Native.overlap(a, first.count(spec, steps, batch), b, second.count(spec, steps, batch));
+    return Native.overlap(a, count(first, steps, batch), b, count(second, steps, batch));
+  }
+
+  private long count(Argument argument, int steps, int batch) {
+    boolean pooled = argument.state() && pointers[Argument.STATE_ROWS.ordinal()] != null;
+    return argument.count(spec, steps, pooled ? stateCapacity : batch);
   }
 
   /** A state may be read and written in one place; both arguments come in either order. */

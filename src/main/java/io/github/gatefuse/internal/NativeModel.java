@@ -158,6 +158,11 @@ final class NativeModel implements BackendModel {
   }
 
   @Override
+  public boolean hasStateRows() {
+    return backend == Backend.CPU;
+  }
+
+  @Override
   public void update(Parameters parameters) {
     Native.check(GatefuseNative.gf_model_update(handle, parameters.all(), parameters.count()));
   }

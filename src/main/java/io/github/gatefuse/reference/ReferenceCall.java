@@ -16,6 +16,7 @@ final class ReferenceCall implements BackendCall {
   private final RnnSpec spec;
   private final Map<Argument, Buffer> buffers = new EnumMap<>(Argument.class);
   private Layout layout;
+  private int stateCapacity;
   private boolean training;
   private long draw;
 
@@ -36,6 +37,11 @@ final class ReferenceCall implements BackendCall {
   }
 
   @Override
+  public void stateCapacity(int rows) {
+    stateCapacity = rows;
+  }
+
+  @Override
   public void shape(int steps, int batch, boolean batchMajor) {
     layout = new Layout(steps, batch, batchMajor);
   }
@@ -50,8 +56,8 @@ final class ReferenceCall implements BackendCall {
             floats(Argument.INPUT),
             ints(Argument.TOKENS),
             ints(Argument.LENGTHS),
-            floats(Argument.INITIAL_HIDDEN),
-            floats(Argument.INITIAL_CELL),
+            state(Argument.INITIAL_HIDDEN),
+            state(Argument.INITIAL_CELL),
             scored ? ints(Argument.TARGETS) : null,
             buffers.get(Argument.LOGITS) != null,
             buffers.get(Argument.LOG_PROBABILITIES) != null,
@@ -61,8 +67,8 @@ final class ReferenceCall implements BackendCall {
     ReferenceNetwork.Outputs out = session.network().run(in);
     session.remember(in);
     write(Argument.OUTPUT, out.y());
-    write(Argument.FINAL_HIDDEN, out.hn());
-    write(Argument.FINAL_CELL, out.cn());
+    writeState(Argument.FINAL_HIDDEN, out.hn());
+    writeState(Argument.FINAL_CELL, out.cn());
     write(Argument.LOGITS, out.logits());
     write(Argument.LOG_PROBABILITIES, out.logProbabilities());
     write(Argument.TARGET_LOG_PROBABILITIES, out.targetLogProbabilities());
@@ -70,6 +76,38 @@ final class ReferenceCall implements BackendCall {
 
   private double[] floats(Argument argument) {
     return layout.read((FloatBuffer) buffers.get(argument), count(argument), argument.sequence());
+  }
+
+  private double[] state(Argument argument) {
+    FloatBuffer pool = (FloatBuffer) buffers.get(argument);
+    if (pool == null || buffers.get(Argument.STATE_ROWS) == null) {
+      return floats(argument);
+    }
+    double[] values = new double[(int) count(argument)];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = pool.get(pooled(i));
+    }
+    return values;
+  }
+
+  private void writeState(Argument argument, double[] values) {
+    FloatBuffer pool = (FloatBuffer) buffers.get(argument);
+    if (pool == null || buffers.get(Argument.STATE_ROWS) == null) {
+      write(argument, values);
+      return;
+    }
+    for (int i = 0; i < values.length; i++) {
+      pool.put(pooled(i), (float) values[i]);
+    }
+  }
+
+  /** Where a pool [L*D, capacity, H] has what is at {@code i} of a batch's state [L*D, B, H]. */
+  private int pooled(int i) {
+    int hidden = spec.hiddenSize();
+    int sequence = i / hidden % layout.batch();
+    int slot = i / hidden / layout.batch();
+    int row = ((IntBuffer) buffers.get(Argument.STATE_ROWS)).get(sequence);
+    return (slot * stateCapacity + row) * hidden + i % hidden;
   }
 
   private int[] ints(Argument argument) {

@@ -56,6 +56,11 @@ final class ReferenceModel implements BackendModel {
   }
 
   @Override
+  public boolean hasStateRows() {
+    return true;
+  }
+
+  @Override
   public void update(Parameters parameters) {
     set(parameters.toWeights());
   }

@@ -40,7 +40,12 @@ public enum Argument {
   /** The log-softmax of the head's outputs [T, B, O], written. */
   LOG_PROBABILITIES("logProbabilities", Form.SEQUENCE, false, true, "O", RnnSpec::outputs),
   /** The natural logarithm of each target's probability [T, B], written. */
-  TARGET_LOG_PROBABILITIES("targetLogProbabilities", Form.SEQUENCE, false, true, "", spec -> 1);
+  TARGET_LOG_PROBABILITIES("targetLogProbabilities", Form.SEQUENCE, false, true, "", spec -> 1),
+  /**
+   * Rows of the states [B], read, no two the same: sequence b begins with and leaves that row of
+   * them, and the B in the shapes of states is their capacity. Without them row b is sequence b's.
+   */
+  STATE_ROWS("stateRows", Form.ROWS, true, false, "", spec -> 1);
 
   private enum Form {
     SEQUENCE,
@@ -107,11 +112,29 @@ public enum Argument {
   }
 
   /**
+   * Whether it is a state.
+   *
+   * @return true for h and c, initial and final
+   */
+  public boolean state() {
+    return form == Form.STATE;
+  }
+
+  /**
+   * Whether it is one number for each sequence, always in host memory.
+   *
+   * @return true for lengths and state rows
+   */
+  public boolean perSequence() {
+    return form == Form.ROWS;
+  }
+
+  /**
    * The number of values in a call.
    *
    * @param spec the network
    * @param steps T
-   * @param batch B, with T * B at most 2^31-1
+   * @param batch B, with T * B at most 2^31-1; for a state with {@link #STATE_ROWS} its capacity
    * @return the product of the shape
    */
   public long count(RnnSpec spec, int steps, int batch) {

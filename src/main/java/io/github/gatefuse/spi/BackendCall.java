@@ -25,7 +25,7 @@ public interface BackendCall {
   /**
    * Sets memory of the model's device. Called only where there is {@link BackendModel#hasStreams}.
    *
-   * @param argument which one, never {@link Argument#LENGTHS}
+   * @param argument which one, none of {@link Argument#perSequence}
    * @param memory naturally aligned, whose values begin at its position; a {@link
    *     org.bytedeco.javacpp.FloatPointer}, or an {@link org.bytedeco.javacpp.IntPointer} for an
    *     argument of integers; nobody changes the object
@@ -54,6 +54,16 @@ public interface BackendCall {
   default void training(boolean training, long draw) {}
 
   /**
+   * Sets the rows of the states for runs with {@link Argument#STATE_ROWS}. Called before {@link
+   * #shape}, and only where there is {@link BackendModel#hasStateRows}.
+   *
+   * @param rows of each slot, at least 1
+   */
+  default void stateCapacity(int rows) {
+    throw new UnsupportedOperationException("state rows");
+  }
+
+  /**
    * Sets the shape of the runs that follow. Called before the first run and whenever the shape
    * changes.
    *
@@ -64,7 +74,8 @@ public interface BackendCall {
   void shape(int steps, int batch, boolean batchMajor);
 
   /**
-   * Runs the network on the memory as it is set, all of it of one kind but the lengths.
+   * Runs the network on the memory as it is set, all of it of one kind but what is {@linkplain
+   * Argument#perSequence per sequence}.
    *
    * @throws IllegalArgumentException if the backend refuses the arguments
    * @throws GatefuseException if the backend fails

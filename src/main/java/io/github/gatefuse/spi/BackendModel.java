@@ -61,6 +61,15 @@ public interface BackendModel extends AutoCloseable {
   }
 
   /**
+   * Whether calls take {@link Argument#STATE_ROWS}, in sessions that keep nothing for a way back.
+   *
+   * @return false, unless an implementation has that
+   */
+  default boolean hasStateRows() {
+    return false;
+  }
+
+  /**
    * Replaces the values of all parameters. Called when no session is in use and no call enqueued,
    * and by one thread at a time.
    *
