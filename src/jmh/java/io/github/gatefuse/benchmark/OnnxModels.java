@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.gatefuse.benchmark;
 
-import static io.github.gatefuse.benchmark.OnnxGraph.attribute;
+import static io.github.gatefuse.testing.OnnxGraph.attribute;
 
 import io.github.gatefuse.Cell;
 import io.github.gatefuse.Weights;
 import io.github.gatefuse.io.GateOrder;
+import io.github.gatefuse.testing.OnnxGraph;
 import java.util.Arrays;
 import java.util.List;
 
@@ -55,7 +56,7 @@ final class OnnxModels {
         .constant("Wz", zero, 1, rows)
         .constant("Rs", recurrent.scales(), 1, rows)
         .constant("Rz", zero, 1, rows)
-        .model();
+        .model(OnnxGraph.MICROSOFT);
   }
 
   private static OnnxGraph lstmGraph(Shape shape) {
