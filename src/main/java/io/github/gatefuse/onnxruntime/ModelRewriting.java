@@ -231,8 +231,7 @@ final class ModelRewriting {
   }
 
   /** Before 1.26 ONNX Runtime lets no operator read a list of texts. */
-  private void attribute(
-      ProtoReader field, boolean moves, Types types, EditedMessage out) {
+  private void attribute(ProtoReader field, boolean moves, Types types, EditedMessage out) {
     if (moves && OnnxNode.Attribute.nameOf(field.message()).equals(OperatorRules.ACTIVATIONS)) {
       out.drop();
       return;

@@ -54,8 +54,7 @@ final class OperatorRules {
     }
     boolean fits =
         switch (name) {
-          case "direction" ->
-              List.of("forward", "reverse", "bidirectional").contains(value.text());
+          case "direction" -> List.of("forward", "reverse", "bidirectional").contains(value.text());
           case "hidden_size" -> value.integer() >= 1;
           case "layout", "linear_before_reset" -> value.integer() == 0 || value.integer() == 1;
           case "input_forget" -> value.integer() == 0;

@@ -124,7 +124,6 @@ final class ProtoReader {
   }
 
   static GatefuseException bad(int position, String sentence) {
-    return new GatefuseException(
-        Code.BAD_FILE, "ONNX model, byte " + position + ": " + sentence);
+    return new GatefuseException(Code.BAD_FILE, "ONNX model, byte " + position + ": " + sentence);
   }
 }

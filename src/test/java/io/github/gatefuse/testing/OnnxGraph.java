@@ -89,7 +89,12 @@ public final class OnnxGraph {
       List<String> inputs,
       List<String> outputs,
       ProtoWriter... attributes) {
-    graph.message(1, node(operator + nodes++, domain, operator, inputs, outputs, attributes));
+    return add(node(operator + nodes++, domain, operator, inputs, outputs, attributes));
+  }
+
+  /** A node that was written by itself. */
+  public OnnxGraph add(ProtoWriter node) {
+    graph.message(1, node);
     return this;
   }
 
@@ -159,11 +164,11 @@ public final class OnnxGraph {
 
   /** An input of float32, in the order of the model's or node's inputs. */
   public OnnxGraph input(String name, long... dimensions) {
-    return input(name, FLOAT, dimensions);
+    return inputOf(FLOAT, name, dimensions);
   }
 
   /** An input, in the order of the model's or node's inputs. */
-  public OnnxGraph input(String name, int type, long... dimensions) {
+  public OnnxGraph inputOf(int type, String name, long... dimensions) {
     graph.message(11, value(name, type, dimensions));
     return this;
   }
