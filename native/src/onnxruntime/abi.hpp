@@ -71,8 +71,8 @@ using GetConstantInput =
 
 // An input or output that the node leaves out, also past the last: success and null.
 using GetInput = Function<90, Status*(const KernelContext*, size_t index, const Value**)>;
-using GetOutput = Function<91, Status*(KernelContext*, size_t index, const int64_t* shape,
-                                       size_t rank, Value**)>;
+using GetOutput =
+    Function<91, Status*(KernelContext*, size_t index, const int64_t* shape, size_t rank, Value**)>;
 using GetData = Function<51, Status*(Value*, void**)>;
 using GetTensorInfo = Function<65, Status*(const Value*, TensorInfo**)>;
 using GetElementType = Function<60, Status*(const TensorInfo*, int32_t*)>;

@@ -31,8 +31,7 @@ void check_shape(const char* name, const Tensor& tensor, const char* letters,
   }
   if (!fits) {
     throw Error(GF_INVALID_ARGUMENT, "%s: expected %s = %s, got %s", name, letters,
-                list(sizes.begin(), sizes.size()).c_str(),
-                list(tensor.shape, tensor.rank).c_str());
+                list(sizes.begin(), sizes.size()).c_str(), list(tensor.shape, tensor.rank).c_str());
   }
 }
 
@@ -210,7 +209,8 @@ Kernel::Call Kernel::read(KernelContext* context) const {
   Call call = {};
   call.x = input(kX, "X", kFloat, 3);
   if (model_ == nullptr) {
-    call.weights = {input(kW, "W", kFloat, 3), input(kR, "R", kFloat, 3), input(kB, "B", kFloat, 2)};
+    call.weights = {input(kW, "W", kFloat, 3), input(kR, "R", kFloat, 3),
+                    input(kB, "B", kFloat, 2)};
   }
   call.lengths = input(kLengths, "sequence_lens", kInt32, 1);
   call.h0 = input(kInitialH, "initial_h", kFloat, 3);
@@ -356,8 +356,7 @@ void Kernel::give(const Call& call, Workspace* workspace) const {
     if (!settings_.reverse || call.y == nullptr) continue;
     for (int64_t t = 0; t < length / 2; ++t) {
       float* early = call.y + place(call, t, row) * hidden;
-      std::swap_ranges(early, early + hidden,
-                       call.y + place(call, length - 1 - t, row) * hidden);
+      std::swap_ranges(early, early + hidden, call.y + place(call, length - 1 - t, row) * hidden);
     }
   }
 }

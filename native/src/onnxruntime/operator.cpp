@@ -8,8 +8,8 @@ namespace {
 
 void refuse(const Attributes& attributes, const char* name) {
   if (attributes.has(name)) {
-    throw Error(GF_INVALID_ARGUMENT, "attribute %s: expected none, got one; this operator has no %s",
-                name, name);
+    throw Error(GF_INVALID_ARGUMENT,
+                "attribute %s: expected none, got one; this operator has no %s", name, name);
   }
 }
 
@@ -17,9 +17,10 @@ void check_activations(const Kind& kind, const Runtime& runtime, const Attribute
                        int64_t directions) {
   if (!attributes.has("activations")) return;
   if (!runtime.reads_texts()) {
-    throw Error(GF_INVALID_ARGUMENT,
-                "attribute activations: expected none, since this ONNX Runtime lets operators read "
-                "no list (1.26 and later do); OnnxRewriter leaves out one of the usual activations");
+    throw Error(
+        GF_INVALID_ARGUMENT,
+        "attribute activations: expected none, since this ONNX Runtime lets operators read "
+        "no list (1.26 and later do); OnnxRewriter leaves out one of the usual activations");
   }
   const int each = kind.is_lstm() ? 3 : 2;
   const auto given = attributes.texts("activations");
@@ -71,8 +72,7 @@ Settings Settings::of(const Kind& kind, const Runtime& runtime, const KernelInfo
                 static_cast<long long>(hidden));
   }
   const bool batch_major = flag(attributes, "layout") == 1;
-  const bool reset_after =
-      kind.is_lstm() ? true : flag(attributes, "linear_before_reset") == 1;
+  const bool reset_after = kind.is_lstm() ? true : flag(attributes, "linear_before_reset") == 1;
   refuse(attributes, "clip");
   refuse(attributes, "output_sequence");
   if (kind.is_lstm()) {

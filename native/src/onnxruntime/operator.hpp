@@ -34,18 +34,8 @@ struct Kind {
 constexpr Kind kKinds[] = {
     {"LSTM", GF_LSTM, GF_LSTM, 4, {0, 2, 3, 1}, {"Sigmoid", "Tanh", "Tanh"}},
     {"GRU", GF_GRU, GF_GRU_RESET_BEFORE, 3, {1, 0, 2}, {"Sigmoid", "Tanh"}},
-    {"RefineLSTM",
-     GF_LSTM_REFINE,
-     GF_LSTM_REFINE,
-     4,
-     {0, 2, 3, 1},
-     {"Sigmoid", "Tanh", "Tanh"}},
-    {"RefineGRU",
-     GF_GRU_REFINE,
-     GF_GRU_REFINE_RESET_BEFORE,
-     4,
-     {1, 0, 2, 3},
-     {"Sigmoid", "Tanh"}},
+    {"RefineLSTM", GF_LSTM_REFINE, GF_LSTM_REFINE, 4, {0, 2, 3, 1}, {"Sigmoid", "Tanh", "Tanh"}},
+    {"RefineGRU", GF_GRU_REFINE, GF_GRU_REFINE_RESET_BEFORE, 4, {1, 0, 2, 3}, {"Sigmoid", "Tanh"}},
 };
 
 // What a node's attributes say. An Error names the one that this library does not have.

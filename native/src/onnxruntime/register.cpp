@@ -19,7 +19,7 @@ constexpr char kOverride[] = "gatefuse.override_standard_operators";
 // Left there by it.
 constexpr char kRegistered[] = "gatefuse.registered";
 
-constexpr unsigned kOldest = 20;     // of 1.x: older ones have not been tried
+constexpr unsigned kOldest = 20;      // of 1.x: older ones have not been tried
 constexpr unsigned kReadsTexts = 26;  // the one that added GetTextsAttribute
 
 struct Operator : CustomOp {
@@ -120,7 +120,8 @@ int32_t whole_number(const char* key, const std::string& text, int32_t most) {
 }
 
 void add_operators(const Runtime& runtime, SessionOptions* options) {
-  if (gf_version() / 1000 != GF_VERSION_MAJOR || gf_version() < 1000 * GF_VERSION_MAJOR + GF_VERSION_MINOR) {
+  if (gf_version() / 1000 != GF_VERSION_MAJOR ||
+      gf_version() < 1000 * GF_VERSION_MAJOR + GF_VERSION_MINOR) {
     throw Error(GF_BACKEND_UNAVAILABLE,
                 "libgatefuse.so has interface version %d.%d, expected %d.%d or a later %d.x: use "
                 "libraries of one version",
@@ -154,7 +155,9 @@ extern "C" __attribute__((visibility("default"))) gatefuse::onnxruntime::Status*
   const bool readable = std::sscanf(version, "%u.%u", &major, &minor) == 2;
   const bool fits = readable && major == 1 && minor >= kOldest;
   // Any version has the table of the first one, and with it the means to say what is wrong.
-  const Runtime runtime(base->table(!fits ? 1 : minor < kReadsTexts ? kOldest : kReadsTexts),
+  const Runtime runtime(base->table(!fits                 ? 1
+                                    : minor < kReadsTexts ? kOldest
+                                                          : kReadsTexts),
                         minor >= kReadsTexts);
   if (runtime.table() == nullptr) return nullptr;  // nothing can be said, and nothing is registered
   return runtime.guard("GateFuse", [&] {

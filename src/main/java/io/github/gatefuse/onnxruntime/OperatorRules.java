@@ -48,26 +48,30 @@ final class OperatorRules {
   }
 
   private static Optional<String> refusal(
-      Operator operator, OnnxNode node, String name, Attribute value) {
-    if (value.isReference()) {
+      Operator operator, OnnxNode node, String name, Attribute attribute) {
+    if (attribute.isReference()) {
       return Optional.of("attribute " + name + ": its value is that of a function's attribute");
     }
     boolean fits =
         switch (name) {
-          case "direction" -> List.of("forward", "reverse", "bidirectional").contains(value.text());
-          case "hidden_size" -> value.integer() >= 1;
-          case "layout", "linear_before_reset" -> value.integer() == 0 || value.integer() == 1;
-          case "input_forget" -> value.integer() == 0;
-          case ACTIVATIONS -> isUsual(operator, node, value.texts());
+          case "direction" ->
+              List.of("forward", "reverse", "bidirectional").contains(attribute.text());
+          case "hidden_size" -> attribute.integer() >= 1;
+          case "layout", "linear_before_reset" ->
+              attribute.integer() == 0 || attribute.integer() == 1;
+          case "input_forget" -> attribute.integer() == 0;
+          case ACTIVATIONS -> isUsual(operator, node, attribute.texts());
           default -> true;
         };
     boolean known =
         COMMON.contains(name)
             || operator.attributes.contains(name)
             || name.equals("input_forget") && operator == Operator.LSTM;
-    return known && fits
-        ? Optional.empty()
-        : Optional.of("attribute " + name + ": GateFuse's operator has none of this value");
+    if (known && fits) {
+      return Optional.empty();
+    }
+    String value = known ? " of this value" : "";
+    return Optional.of("attribute " + name + ": GateFuse's operator has none" + value);
   }
 
   /** Names of activations are written in upper and in lower case. */

@@ -39,6 +39,7 @@ public final class OnnxGraph {
   private static final int INTEGER_ATTRIBUTE = 2;
   private static final int TEXT_ATTRIBUTE = 3;
   private static final int GRAPH_ATTRIBUTE = 5;
+  private static final int INTEGERS_ATTRIBUTE = 7;
   private static final int TEXTS_ATTRIBUTE = 8;
 
   private final ProtoWriter graph = new ProtoWriter();
@@ -69,6 +70,15 @@ public final class OnnxGraph {
     ProtoWriter attribute = new ProtoWriter().text(1, name);
     values.forEach(value -> attribute.text(9, value));
     return attribute.number(20, TEXTS_ATTRIBUTE);
+  }
+
+  /** An attribute with a list of whole numbers. */
+  public static ProtoWriter integers(String name, long... values) {
+    ProtoWriter attribute = new ProtoWriter().text(1, name);
+    for (long value : values) {
+      attribute.number(8, value);
+    }
+    return attribute.number(20, INTEGERS_ATTRIBUTE);
   }
 
   /** An attribute with a graph. */
