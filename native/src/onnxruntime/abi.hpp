@@ -34,8 +34,11 @@ template <int kNumber, class Signature>
 struct Function;
 template <int kNumber, class Result, class... Parameters>
 struct Function<kNumber, Result(Parameters...)> {
+  using Pointer = Result (*)(Parameters...);
+  static constexpr int kPlace = kNumber;
+
   static Result call(Table table, Parameters... parameters) {
-    return reinterpret_cast<Result (*)(Parameters...)>(table[kNumber])(parameters...);
+    return reinterpret_cast<Pointer>(table[kNumber])(parameters...);
   }
 };
 

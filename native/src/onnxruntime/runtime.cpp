@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "onnxruntime/runtime.hpp"
 
+#include <memory>
+
 namespace gatefuse::onnxruntime {
 namespace {
 
@@ -87,15 +89,14 @@ Tensor Tensor::of(const Runtime& runtime, const Value* value, const char* name, 
                   size_t rank) {
   Tensor tensor;
   if (value == nullptr) return tensor;
-  TensorInfo* info = nullptr;
-  runtime.call<GetTensorInfo>(value, &info);
+  TensorInfo* taken = nullptr;
+  runtime.call<GetTensorInfo>(value, &taken);
+  const auto release = [&](const TensorInfo*) { ReleaseTensorInfo::call(runtime.table(), taken); };
+  const std::unique_ptr<const TensorInfo, decltype(release)> info(taken, release);
   int32_t got = 0;
-  runtime.call<GetElementType>(static_cast<const TensorInfo*>(info), &got);
-  runtime.call<GetRank>(static_cast<const TensorInfo*>(info), &tensor.rank);
-  if (tensor.rank == rank) {
-    runtime.call<GetShape>(static_cast<const TensorInfo*>(info), tensor.shape, rank);
-  }
-  ReleaseTensorInfo::call(runtime.table(), info);
+  runtime.call<GetElementType>(info.get(), &got);
+  runtime.call<GetRank>(info.get(), &tensor.rank);
+  if (tensor.rank == rank) runtime.call<GetShape>(info.get(), tensor.shape, rank);
   if (tensor.rank != rank) {
     throw Error(GF_INVALID_ARGUMENT, "%s: expected %zu dimensions, got %zu", name, rank,
                 tensor.rank);
