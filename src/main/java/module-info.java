@@ -17,6 +17,7 @@ module io.github.gatefuse {
 
   exports io.github.gatefuse;
   exports io.github.gatefuse.io;
+  exports io.github.gatefuse.onnxruntime;
   exports io.github.gatefuse.reference;
   exports io.github.gatefuse.spi;
   exports io.github.gatefuse.tasks;

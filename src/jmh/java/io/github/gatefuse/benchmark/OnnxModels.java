@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.gatefuse.benchmark;
 
-import static io.github.gatefuse.benchmark.OnnxGraph.attribute;
+import static io.github.gatefuse.testing.OnnxGraph.attribute;
 
 import io.github.gatefuse.Cell;
 import io.github.gatefuse.Weights;
 import io.github.gatefuse.io.GateOrder;
+import io.github.gatefuse.onnxruntime.GatefuseOrt;
+import io.github.gatefuse.onnxruntime.OnnxRewriter;
+import io.github.gatefuse.testing.OnnxGraph;
 import java.util.Arrays;
 import java.util.List;
 
@@ -29,9 +32,30 @@ final class OnnxModels {
             List.of(INPUT, "W", "R", "B"),
             List.of(OUTPUT),
             attribute("hidden_size", hidden))
-        .constant("W", onnx(hidden, weights, "weight_ih_l0"), 1, 4 * hidden, hidden)
-        .constant("R", onnx(hidden, weights, "weight_hh_l0"), 1, 4 * hidden, hidden)
+        .constant("W", onnx(Cell.LSTM, weights, "weight_ih_l0"), 1, 4 * hidden, hidden)
+        .constant("R", onnx(Cell.LSTM, weights, "weight_hh_l0"), 1, 4 * hidden, hidden)
         .model();
+  }
+
+  /** The same by GateFuse's operator. */
+  static byte[] movedLstm(Shape shape) {
+    return OnnxRewriter.rewrite(lstm(shape)).model();
+  }
+
+  /** GateFuse's operator RefineLSTM; Y [T, 1, B, H]. */
+  static byte[] refineOperator(Shape shape) {
+    int hidden = shape.size();
+    Weights weights = shape.weights(Cell.LSTM_REFINE);
+    return graph("refine", shape, Cell.LSTM_REFINE)
+        .node(
+            GatefuseOrt.DOMAIN,
+            "RefineLSTM",
+            List.of(INPUT, "W", "R", "B"),
+            List.of(OUTPUT),
+            attribute("hidden_size", hidden))
+        .constant("W", onnx(Cell.LSTM_REFINE, weights, "weight_ih_l0"), 1, 4 * hidden, hidden)
+        .constant("R", onnx(Cell.LSTM_REFINE, weights, "weight_hh_l0"), 1, 4 * hidden, hidden)
+        .model(GatefuseOrt.DOMAIN);
   }
 
   /** ONNX Runtime's operator DynamicQuantizeLSTM, a scale for each row; Y [T, 1, B, H]. */
@@ -39,8 +63,8 @@ final class OnnxModels {
     int hidden = shape.size();
     int rows = 4 * hidden;
     Weights weights = shape.weights(Cell.LSTM);
-    Int8Matrix input = Int8Matrix.of(onnx(hidden, weights, "weight_ih_l0"), rows);
-    Int8Matrix recurrent = Int8Matrix.of(onnx(hidden, weights, "weight_hh_l0"), rows);
+    Int8Matrix input = Int8Matrix.of(onnx(Cell.LSTM, weights, "weight_ih_l0"), rows);
+    Int8Matrix recurrent = Int8Matrix.of(onnx(Cell.LSTM, weights, "weight_hh_l0"), rows);
     byte[] zero = new byte[rows];
     return lstmGraph(shape)
         .node(
@@ -55,15 +79,20 @@ final class OnnxModels {
         .constant("Wz", zero, 1, rows)
         .constant("Rs", recurrent.scales(), 1, rows)
         .constant("Rz", zero, 1, rows)
-        .model();
+        .model(OnnxGraph.MICROSOFT);
   }
 
   private static OnnxGraph lstmGraph(Shape shape) {
+    return graph("lstm", shape, Cell.LSTM);
+  }
+
+  /** With input, output and biases. */
+  private static OnnxGraph graph(String name, Shape shape, Cell cell) {
     int hidden = shape.size();
-    Weights weights = shape.weights(Cell.LSTM);
+    Weights weights = shape.weights(cell);
     float[] biases =
-        concatenated(onnx(hidden, weights, "bias_ih_l0"), onnx(hidden, weights, "bias_hh_l0"));
-    return new OnnxGraph("lstm")
+        concatenated(onnx(cell, weights, "bias_ih_l0"), onnx(cell, weights, "bias_hh_l0"));
+    return new OnnxGraph(name)
         .constant("B", biases, 1, 8 * hidden)
         .input(INPUT, shape.steps(), shape.batch(), hidden)
         .output(OUTPUT, shape.steps(), 1, shape.batch(), hidden);
@@ -127,8 +156,9 @@ final class OnnxModels {
         .node("Identity", List.of("newH"), List.of("y"));
   }
 
-  private static float[] onnx(int hidden, Weights weights, String name) {
-    return GateOrder.ONNX.fromOurs(Cell.LSTM, hidden, weights.floats(name));
+  private static float[] onnx(Cell cell, Weights weights, String name) {
+    int hidden = weights.shape("weight_hh_l0")[1];
+    return GateOrder.ONNX.fromOurs(cell, hidden, weights.floats(name));
   }
 
   private static float[] concatenated(float[] first, float[] second) {

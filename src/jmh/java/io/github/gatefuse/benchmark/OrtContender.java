@@ -5,6 +5,7 @@ import ai.onnxruntime.OnnxTensor;
 import ai.onnxruntime.OrtEnvironment;
 import ai.onnxruntime.OrtException;
 import ai.onnxruntime.OrtSession;
+import io.github.gatefuse.onnxruntime.GatefuseOrt;
 import java.nio.FloatBuffer;
 import java.util.List;
 import java.util.Locale;
@@ -21,7 +22,9 @@ final class OrtContender implements Contender {
   private enum Network {
     LSTM("LSTM", OnnxModels::lstm),
     SCAN("Scan", OnnxModels::refine),
-    INT8("DynamicQuantizeLSTM", OnnxModels::quantizedLstm);
+    INT8("DynamicQuantizeLSTM", OnnxModels::quantizedLstm),
+    OUR_LSTM("with GateFuse's LSTM", OnnxModels::movedLstm),
+    OUR_REFINE("with GateFuse's RefineLSTM", OnnxModels::refineOperator);
 
     private final String operator;
     private final Function<Shape, byte[]> model;
@@ -38,6 +41,10 @@ final class OrtContender implements Contender {
         case INT8 -> INT8;
         case BFLOAT16 -> throw new IllegalArgumentException("bfloat16");
       };
+    }
+
+    boolean isOurs() {
+      return this == OUR_LSTM || this == OUR_REFINE;
     }
 
     /** The operators have a dimension of directions. */
@@ -93,6 +100,10 @@ final class OrtContender implements Contender {
       for (Map.Entry<String, String> entry : waiting.entries.entrySet()) {
         options.addConfigEntry(entry.getKey(), entry.getValue());
       }
+      if (network.isOurs()) {
+        options.addConfigEntry(GatefuseOrt.THREADS, Integer.toString(threads));
+        options.registerCustomOpLibrary(GatefuseOrt.libraryPath());
+      }
       session = environment.createSession(network.model.apply(shape), options);
       inputs =
           Map.of(
@@ -108,6 +119,12 @@ final class OrtContender implements Contender {
     return Waiting.all(threads).stream()
         .<Contender>map(waiting -> new OrtContender(Network.of(race), shape, threads, waiting))
         .toList();
+  }
+
+  /** GateFuse's operator, in a session as the others have it. */
+  static Contender operator(Race race, Shape shape, int threads) {
+    Network network = race == Race.STANDARD ? Network.OUR_LSTM : Network.OUR_REFINE;
+    return new OrtContender(network, shape, threads, Waiting.all(threads).get(0));
   }
 
   private OnnxTensor tensor(FloatBuffer buffer, long... shape) throws OrtException {

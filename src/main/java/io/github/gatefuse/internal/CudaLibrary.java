@@ -4,10 +4,6 @@ package io.github.gatefuse.internal;
 import io.github.gatefuse.GatefuseException;
 import io.github.gatefuse.GatefuseException.Code;
 import io.github.gatefuse.binding.GatefuseNative;
-import io.github.gatefuse.binding.NativeConfig;
-import java.io.File;
-import java.io.IOException;
-import java.net.URL;
 import org.bytedeco.javacpp.Loader;
 
 /**
@@ -33,7 +29,7 @@ final class CudaLibrary {
     if (isNamed()) {
       loadNamed();
     } else {
-      load(extract(Loader.getPlatform() + "-gpu"));
+      load(NativeLibrary.extract(Loader.getPlatform() + "-gpu", NAME));
     }
   }
 
@@ -52,30 +48,6 @@ final class CudaLibrary {
 
   private static void load(String path) {
     Native.check(GatefuseNative.gf_backend_load(Native.text(path)));
-  }
-
-  /**
-   * The library of the jar with a classifier, copied into JavaCPP's cache folder: each jar has a
-   * folder of its own there.
-   */
-  static String extract(String classifier) {
-    try {
-      URL resource = Loader.findResource(NativeConfig.class, classifier + "/" + NAME);
-      if (resource == null) {
-        throw unavailable(
-            ("expected the jar of io.github.gatefuse:gatefuse with classifier " + classifier)
-                + " on the class path or module path, found none",
-            null);
-      }
-      File file = Loader.cacheResource(resource);
-      if (file == null) {
-        throw new IOException("nothing was copied");
-      }
-      return file.getAbsolutePath();
-    } catch (IOException e) {
-      throw unavailable(
-          NAME + " could not be copied into JavaCPP's cache folder: " + e.getMessage(), e);
-    }
   }
 
   private static GatefuseException unavailable(String message, Throwable cause) {

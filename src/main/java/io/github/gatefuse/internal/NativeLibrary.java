@@ -7,6 +7,7 @@ import io.github.gatefuse.binding.GatefuseNative;
 import io.github.gatefuse.binding.NativeConfig;
 import java.io.File;
 import java.io.IOException;
+import java.net.URL;
 import org.bytedeco.javacpp.Loader;
 
 /**
@@ -36,6 +37,33 @@ final class NativeLibrary {
   static void load() {
     if (Once.FAILURE != null) {
       throw unavailable(Once.FAILURE.getMessage(), Once.FAILURE.getCause());
+    }
+  }
+
+  /**
+   * A library of the jar with a classifier, copied into JavaCPP's cache folder: each jar has a
+   * folder of its own there.
+   *
+   * @return its absolute path
+   * @throws GatefuseException {@link Code#BACKEND_UNAVAILABLE} if it cannot be had
+   */
+  static String extract(String classifier, String name) {
+    try {
+      URL resource = Loader.findResource(NativeConfig.class, classifier + "/" + name);
+      if (resource == null) {
+        throw unavailable(
+            ("expected the jar of io.github.gatefuse:gatefuse with classifier " + classifier)
+                + " on the class path or module path, found none",
+            null);
+      }
+      File file = Loader.cacheResource(resource);
+      if (file == null) {
+        throw new IOException("nothing was copied");
+      }
+      return file.getAbsolutePath();
+    } catch (IOException e) {
+      throw unavailable(
+          name + " could not be copied into JavaCPP's cache folder: " + e.getMessage(), e);
     }
   }
 

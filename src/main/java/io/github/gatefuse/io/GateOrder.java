@@ -8,8 +8,9 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * The order in which frameworks stack the gates of a standard LSTM and GRU, and what turns their
- * arrays into {@link Weights}.
+ * The order in which frameworks stack the gates of an LSTM and GRU, and what turns their arrays
+ * into {@link Weights}. PyTorch and Keras have the standard cells; ONNX has those, and GateFuse's
+ * operators for ONNX Runtime add the refine cells in the same manner.
  *
  * <table>
  * <caption>Row blocks, first to last</caption>
@@ -17,6 +18,8 @@ import java.util.List;
  * <tr><td>PyTorch, ours</td><td>input, forget, candidate, output</td><td>reset, update, candidate</td>
  *   <td>[rows, inputs], [rows, H]</td><td>two of [rows]</td></tr>
  * <tr><td>ONNX</td><td>input, output, forget, candidate</td><td>update, reset, candidate</td>
+ *   <td>[D, rows, inputs], [D, rows, H]</td><td>both in one of [D, 2 rows]</td></tr>
+ * <tr><td>ONNX, refine cells</td><td>refine, output, forget, candidate</td><td>update, reset, candidate, refine</td>
  *   <td>[D, rows, inputs], [D, rows, H]</td><td>both in one of [D, 2 rows]</td></tr>
  * <tr><td>Keras</td><td>input, forget, candidate, output</td><td>update, reset, candidate</td>
  *   <td>[inputs, rows], [H, rows]</td><td>[rows]; GRU with reset_after: [2, rows]</td></tr>
@@ -39,6 +42,11 @@ public enum GateOrder {
   /** The order of the Keras layers LSTM and GRU: ifco and zrh in their code. */
   KERAS(List.of("input", "forget", "candidate", "output"), List.of("update", "reset", "candidate"));
 
+  private static final List<String> ONNX_REFINE_LSTM =
+      List.of("refine", "output", "forget", "candidate");
+  private static final List<String> ONNX_REFINE_GRU =
+      List.of("update", "reset", "candidate", "refine");
+
   private final List<String> lstm;
   private final List<String> gru;
 
@@ -50,27 +58,40 @@ public enum GateOrder {
   /**
    * The row blocks in this framework's order.
    *
-   * @param cell LSTM, GRU or GRU_RESET_BEFORE, the cells that frameworks have
+   * @param cell LSTM, GRU or GRU_RESET_BEFORE, the cells that frameworks have; for ONNX also
+   *     LSTM_REFINE, GRU_REFINE or GRU_REFINE_RESET_BEFORE
    * @return the names of {@link Cell#blocks()}, unmodifiable
    * @throws IllegalArgumentException for another cell
    */
   public List<String> blocks(Cell cell) {
-    return switch (cell) {
-      case LSTM -> lstm;
-      case GRU, GRU_RESET_BEFORE -> gru;
-      default ->
-          throw new IllegalArgumentException(
-              "cell: expected lstm, gru or gru_reset_before, which "
-                  + name()
-                  + " has; got "
-                  + cell.id());
-    };
+    List<String> blocks =
+        switch (cell) {
+          case LSTM -> lstm;
+          case GRU, GRU_RESET_BEFORE -> gru;
+          case LSTM_REFINE -> this == ONNX ? ONNX_REFINE_LSTM : null;
+          case GRU_REFINE, GRU_REFINE_RESET_BEFORE -> this == ONNX ? ONNX_REFINE_GRU : null;
+          default -> null;
+        };
+    if (blocks == null) {
+      throw new IllegalArgumentException(
+          "cell: expected lstm, gru or gru_reset_before, which "
+              + name()
+              + " has"
+              + (this == ONNX ? ", or their refine cells" : "")
+              + "; got "
+              + cell.id());
+    }
+    return blocks;
+  }
+
+  private static List<String> ours(Cell cell) {
+    return cell.blocks().stream().map(Cell.Block::name).toList();
   }
 
   /**
    * Reorders the row blocks of a matrix or bias from this framework's order to ours.
    *
-   * @param cell LSTM, GRU or GRU_RESET_BEFORE
+   * @param cell one that {@link #blocks} takes
    * @param hiddenSize H
    * @param values row-major [blocks * H, any number of columns]
    * @return a new array of that shape
@@ -78,13 +99,13 @@ public enum GateOrder {
    *     rows
    */
   public float[] toOurs(Cell cell, int hiddenSize, float[] values) {
-    return reorder(cell, hiddenSize, values, blocks(cell), PYTORCH.blocks(cell));
+    return reorder(cell, hiddenSize, values, blocks(cell), ours(cell));
   }
 
   /**
    * Reorders the row blocks of a matrix or bias from our order to this framework's.
    *
-   * @param cell LSTM, GRU or GRU_RESET_BEFORE
+   * @param cell one that {@link #blocks} takes
    * @param hiddenSize H
    * @param values row-major [blocks * H, any number of columns]
    * @return a new array of that shape
@@ -92,7 +113,7 @@ public enum GateOrder {
    *     rows
    */
   public float[] fromOurs(Cell cell, int hiddenSize, float[] values) {
-    return reorder(cell, hiddenSize, values, PYTORCH.blocks(cell), blocks(cell));
+    return reorder(cell, hiddenSize, values, ours(cell), blocks(cell));
   }
 
   private static float[] reorder(
@@ -111,13 +132,14 @@ public enum GateOrder {
   }
 
   /**
-   * Adds one layer of the ONNX operators LSTM or GRU, in all directions of the network.
+   * Adds one layer of the ONNX operators LSTM or GRU, or of GateFuse's RefineLSTM or RefineGRU, in
+   * all directions of the network.
    *
    * <p>The operator must have its default activations and no peepholes, clipping or input_forget.
    *
    * @param target receives the tensors of the layer
-   * @param spec the network; its cell is LSTM, GRU (linear_before_reset = 1) or GRU_RESET_BEFORE
-   *     (0)
+   * @param spec the network; its cell is LSTM, LSTM_REFINE, GRU, GRU_REFINE (linear_before_reset =
+   *     1), GRU_RESET_BEFORE or GRU_REFINE_RESET_BEFORE (0)
    * @param layer from 0
    * @param w the operator's input W [D, rows, inputs]
    * @param r its input R [D, rows, H]

@@ -71,7 +71,9 @@ class CudaLibraryTest {
   @Test
   void aMissingJarIsNamed() {
     GatefuseException e =
-        assertThrows(GatefuseException.class, () -> CudaLibrary.extract("linux-none-gpu"));
+        assertThrows(
+            GatefuseException.class,
+            () -> NativeLibrary.extract("linux-none-gpu", "libgatefuse_cuda.so"));
     assertEquals(
         "expected the jar of io.github.gatefuse:gatefuse with classifier linux-none-gpu on the"
             + " class path or module path, found none",

@@ -302,13 +302,30 @@ class GateOrderTest {
     }
   }
 
+  /** The refine gate stands where the standard LSTM has its input gate, and last in a GRU. */
+  @Test
+  void onnxHasAPlaceForTheRefineGate() {
+    assertEquals(
+        List.of("refine", "output", "forget", "candidate"),
+        GateOrder.ONNX.blocks(Cell.LSTM_REFINE));
+    for (Cell cell : List.of(Cell.GRU_REFINE, Cell.GRU_REFINE_RESET_BEFORE)) {
+      assertEquals(List.of("update", "reset", "candidate", "refine"), GateOrder.ONNX.blocks(cell));
+      float[] rows = random(1, 4 * H * I);
+      float[] foreign = GateOrder.ONNX.fromOurs(cell, H, rows);
+      assertArrayEquals(rows, GateOrder.ONNX.toOurs(cell, H, foreign));
+      assertEquals(rows[H * I], foreign[0]);
+    }
+  }
+
   @Test
   void refusesOtherCellsAndSizes() {
     Exception cell =
-        assertThrows(IllegalArgumentException.class, () -> GateOrder.ONNX.blocks(Cell.LSTM_REFINE));
+        assertThrows(
+            IllegalArgumentException.class, () -> GateOrder.KERAS.blocks(Cell.LSTM_REFINE));
     assertEquals(
-        "cell: expected lstm, gru or gru_reset_before, which ONNX has; got lstm_refine",
+        "cell: expected lstm, gru or gru_reset_before, which KERAS has; got lstm_refine",
         cell.getMessage());
+    assertThrows(IllegalArgumentException.class, () -> GateOrder.ONNX.blocks(Cell.ONLSTM));
     RnnSpec spec = RnnSpec.of(Cell.LSTM, I, H);
     Exception size =
         assertThrows(

@@ -32,6 +32,7 @@ class PackagedJarsIT {
       "io/github/gatefuse/binding/linux-x86_64-gpu/libgatefuse_cuda.so";
   private static final Path FAKES = Path.of(System.getProperty("gatefuse.test.fakes"));
   private static final String CONSUMER = "io.github.gatefuse.example.Consumer";
+  private static final String OPERATORS = "io.github.gatefuse.example.OperatorLibrary";
   private static final String CACHE = "-Dorg.bytedeco.javacpp.cachedir=";
 
   @TempDir static Path compiled;
@@ -72,6 +73,20 @@ class PackagedJarsIT {
     assertEquals(new Result(0, "cpu agrees\ncpu agrees\n2 class loaders"), run(command));
   }
 
+  /** It lies beside the library that it stands on. */
+  @Test
+  void givesOnnxRuntimeALibraryThatLoads() throws Exception {
+    Result expected = new Result(0, "libgatefuse_onnxruntime.so");
+    List<Path> all = new ArrayList<>(withNatives());
+    all.add(compiled);
+    List<String> command = new ArrayList<>(List.of(tool("java"), CACHE + cache));
+    command.addAll(List.of("-cp", path(all), OPERATORS));
+    assertEquals(expected, run(command));
+    command = new ArrayList<>(List.of(tool("java"), CACHE + cache));
+    command.addAll(List.of("-p", path(all), "-m", "io.github.gatefuse.example/" + OPERATORS));
+    assertEquals(expected, run(command));
+  }
+
   @Test
   void isTheReferenceWithoutNatives() throws Exception {
     assertEquals(new Result(0, "reference agrees"), onModulePath(withoutNatives(), "auto"));
@@ -107,6 +122,7 @@ class PackagedJarsIT {
     assertEquals(
         List.of(
             "io/github/gatefuse/binding/linux-x86_64/libgatefuse.so",
+            "io/github/gatefuse/binding/linux-x86_64/libgatefuse_onnxruntime.so",
             "io/github/gatefuse/binding/linux-x86_64/libjnigatefuse.so"),
         libraries(NATIVES));
   }

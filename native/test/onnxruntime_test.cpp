@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The custom operators on a stand-in for ONNX Runtime: registration, runs from many threads,
+// failures of every function that is called, and that nothing is left behind. What they compute is
+// tested in Java, on ONNX Runtime itself; here directions and layouts are held to one another.
+#include <algorithm>
+#include <iterator>
+#include <random>
+#include <thread>
+
+#include "check.hpp"
+#include "fake_onnxruntime.hpp"
+#include "gatefuse.h"
+
+using namespace gatefuse::test;
+using namespace gatefuse::test::fake;
+
+extern "C" Status* RegisterCustomOps(SessionOptions* options, const ApiBase* base);
+
+namespace {
+
+constexpr int kHidden = 5;
+constexpr int kInput = 3;
+
+const Functions functions;
+const Functions older_functions;
+const char* version = "1.29.0";
+const ApiBase base = {
+    [](uint32_t asked) { return asked == 26 ? functions.table() : older_functions.table(); },
+    [] { return version; }};
+
+// The sentence of a status, which is released.
+std::string said(Status* status) {
+  if (status == nullptr) return "";
+  const std::string message = status->message;
+  ReleaseStatus::call(functions.table(), status);
+  return message;
+}
+
+bool contains(const std::string& text, const char* part) {
+  if (text.find(part) != std::string::npos) return true;
+  std::fprintf(stderr, "\"%s\" is not in \"%s\"\n", part, text.c_str());
+  return false;
+}
+
+const CustomOp* find(const std::string& name) {
+  SessionOptions options;
+  CHECK_EQ(said(RegisterCustomOps(&options, &base)), "");
+  for (const CustomOp* op : options.domains.at(0)->operators) {
+    if (op->name(op) == name) return op;
+  }
+  return nullptr;
+}
+
+Value random_value(std::vector<int64_t> shape, int seed) {
+  std::mt19937 random(seed);
+  std::uniform_real_distribution<float> uniform(-0.7f, 0.7f);
+  Value value;
+  value.shape = std::move(shape);
+  int64_t count = 1;
+  for (const int64_t size : value.shape) count *= size;
+  for (int64_t i = 0; i < count; ++i) value.floats.push_back(uniform(random));
+  return value;
+}
+
+// An LSTM with constant weights, or with weights that are fed.
+struct Node {
+  Value w, r, b;
+  KernelInfo info;
+  void* kernel = nullptr;
+  const CustomOp* op = find("LSTM");
+
+  explicit Node(const std::string& direction, int64_t layout = 0, bool constant = true) {
+    const int64_t directions = direction == "bidirectional" ? 2 : 1;
+    w = random_value({directions, 4 * kHidden, kInput}, 1);
+    r = random_value({directions, 4 * kHidden, kHidden}, 2);
+    b = random_value({directions, 8 * kHidden}, 3);
+    info.name = "node";
+    info.inputs = {"X", "W", "R", "B", "lengths", "h0", "c0"};
+    info.integers = {{"hidden_size", kHidden}, {"layout", layout}};
+    info.texts = {{"direction", direction}};
+    info.lists = {{"activations", {}}};
+    for (int64_t d = 0; d < directions; ++d) {
+      for (const char* name : {"Sigmoid", "tanh", "Tanh"})
+        info.lists["activations"].push_back(name);
+    }
+    if (constant) info.constants = {{1, &w}, {2, &r}, {3, &b}};
+  }
+  ~Node() {
+    if (kernel != nullptr) op->destroy(kernel);
+  }
+  Node(const Node&) = delete;
+
+  std::string create() { return said(op->create_or_say(op, functions.table(), &info, &kernel)); }
+};
+
+struct Run {
+  Value x, lengths, h0, c0;
+  KernelContext context;
+
+  Run(Node& node, int64_t steps, int64_t batch, int64_t directions, int seed, bool batch_major)
+      : x(random_value({batch_major ? batch : steps, batch_major ? steps : batch, kInput}, seed)),
+        h0(random_value(
+            {batch_major ? batch : directions, batch_major ? directions : batch, kHidden},
+            seed + 1)),
+        c0(random_value(h0.shape, seed + 2)) {
+    lengths.type = kInt32;
+    lengths.shape = {batch};
+    for (int64_t row = 0; row < batch; ++row) {
+      lengths.integers.push_back(static_cast<int32_t>((seed + 2 * row) % (steps + 1)));
+    }
+    context.inputs = {&x, &node.w, &node.r, &node.b, &lengths, &h0, &c0};
+    context.wanted = {true, true, true};
+    context.outputs.resize(3);
+  }
+
+  std::string go(const Node& node) { return said(node.op->compute_or_say(node.kernel, &context)); }
+  const std::vector<float>& output(size_t index) const { return context.outputs[index].floats; }
+};
+
+void registers_its_operators() {
+  SessionOptions options;
+  CHECK_EQ(said(RegisterCustomOps(&options, &base)), "");
+  CHECK_EQ(options.domains.size(), 1u);
+  CHECK_EQ(options.domains[0]->name, "io.github.gatefuse");
+  CHECK_EQ(options.domains[0]->operators.size(), 4u);
+  CHECK(contains(said(RegisterCustomOps(&options, &base)), "once for each SessionOptions"));
+
+  SessionOptions overriding;
+  overriding.entries = {{"gatefuse.override_standard_operators", "1"}, {"gatefuse.threads", "1"}};
+  CHECK_EQ(said(RegisterCustomOps(&overriding, &base)), "");
+  CHECK_EQ(overriding.domains.size(), 2u);
+  CHECK_EQ(overriding.domains[1]->name, "");
+  CHECK_EQ(overriding.domains[1]->operators.size(), 2u);
+
+  for (const char* bad : {"", "-1", "x", "1.5", "99999999999"}) {
+    SessionOptions wrong;
+    wrong.entries = {{"gatefuse.threads", bad}};
+    CHECK(contains(said(RegisterCustomOps(&wrong, &base)), "gatefuse.threads: expected 0 .. "));
+    CHECK_EQ(wrong.domains.size(), 0u);
+  }
+}
+
+void refuses_other_versions() {
+  for (const char* other : {"1.19.2", "2.0.0", "0.9", "unknown", ""}) {
+    version = other;
+    SessionOptions options;
+    CHECK(contains(said(RegisterCustomOps(&options, &base)), "expected ONNX Runtime 1.20"));
+  }
+  version = "1.20.0";
+  Node node("forward");
+  CHECK(contains(node.create(), "attribute activations: expected none, since this ONNX Runtime"));
+  version = "1.29.0";
+}
+
+// [rows, columns] of `width` values each: the element at (row, column).
+const float* at(const std::vector<float>& values, int64_t columns, int64_t row, int64_t column) {
+  return values.data() + (row * columns + column) * kHidden;
+}
+
+bool same(const float* a, const float* b) { return std::equal(a, a + kHidden, b); }
+
+// Batch-major is time-major turned, for weights that are constant and that are fed.
+void layouts_agree() {
+  constexpr int64_t kSteps = 4;
+  constexpr int64_t kBatch = 3;
+  Node time_major("bidirectional");
+  Node batch_major("bidirectional", 1, false);
+  CHECK_EQ(time_major.create(), "");
+  CHECK_EQ(batch_major.create(), "");
+  Run a(time_major, kSteps, kBatch, 2, 8, false);
+  Run b(batch_major, kSteps, kBatch, 2, 8, true);
+  for (int64_t row = 0; row < kBatch; ++row) {
+    for (int64_t t = 0; t < kSteps; ++t) {
+      std::copy_n(a.x.floats.data() + (t * kBatch + row) * kInput, kInput,
+                  b.x.floats.data() + (row * kSteps + t) * kInput);
+    }
+    for (int64_t d = 0; d < 2; ++d) {
+      std::copy_n(a.h0.floats.data() + (d * kBatch + row) * kHidden, kHidden,
+                  b.h0.floats.data() + (row * 2 + d) * kHidden);
+      std::copy_n(a.c0.floats.data() + (d * kBatch + row) * kHidden, kHidden,
+                  b.c0.floats.data() + (row * 2 + d) * kHidden);
+    }
+  }
+  CHECK_EQ(a.go(time_major), "");
+  CHECK_EQ(b.go(batch_major), "");
+  for (int64_t row = 0; row < kBatch; ++row) {
+    for (int64_t d = 0; d < 2; ++d) {
+      CHECK(same(at(a.output(1), kBatch, d, row), at(b.output(1), 2, row, d)));
+      CHECK(same(at(a.output(2), kBatch, d, row), at(b.output(2), 2, row, d)));
+      for (int64_t t = 0; t < kSteps; ++t) {
+        CHECK(
+            same(at(a.output(0), kBatch, t * 2 + d, row), at(b.output(0), 2, row * kSteps + t, d)));
+      }
+    }
+  }
+}
+
+// The second direction of two is the reverse one alone.
+void directions_agree() {
+  constexpr int64_t kSteps = 5;
+  constexpr int64_t kBatch = 2;
+  Node both("bidirectional");
+  Node reverse("reverse");
+  const auto second_half = [](const Value& from, Value* to) {
+    to->floats.assign(from.floats.begin() + from.floats.size() / 2, from.floats.end());
+  };
+  second_half(both.w, &reverse.w);
+  second_half(both.r, &reverse.r);
+  second_half(both.b, &reverse.b);
+  CHECK_EQ(both.create(), "");
+  CHECK_EQ(reverse.create(), "");
+  Run a(both, kSteps, kBatch, 2, 4, false);
+  Run b(reverse, kSteps, kBatch, 1, 4, false);
+  second_half(a.h0, &b.h0);
+  second_half(a.c0, &b.c0);
+  CHECK_EQ(a.go(both), "");
+  CHECK_EQ(b.go(reverse), "");
+  for (int64_t row = 0; row < kBatch; ++row) {
+    CHECK(same(at(a.output(1), kBatch, 1, row), at(b.output(1), kBatch, 0, row)));
+    CHECK(same(at(a.output(2), kBatch, 1, row), at(b.output(2), kBatch, 0, row)));
+    for (int64_t t = 0; t < kSteps; ++t) {
+      CHECK(same(at(a.output(0), kBatch, 2 * t + 1, row), at(b.output(0), kBatch, t, row)));
+    }
+  }
+}
+
+// Runs of all sizes at once on one kernel: the bits are those of runs alone.
+void serves_many_threads(const char* direction) {
+  constexpr int kThreads = 4;
+  constexpr int kRounds = 30;
+  const int64_t directions = std::string(direction) == "bidirectional" ? 2 : 1;
+  Node node(direction);
+  CHECK_EQ(node.create(), "");
+  std::atomic<int> good{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < kThreads; ++i) {
+    threads.emplace_back([&, i] {
+      for (int round = 0; round < kRounds; ++round) {
+        const int seed = (i + round) % 7;
+        Run run(node, 1 + seed, 1 + (3 * seed) % 5, directions, seed, false);
+        Run again(node, 1 + seed, 1 + (3 * seed) % 5, directions, seed, false);
+        const bool fine = run.go(node).empty() && again.go(node).empty();
+        good += fine && run.output(0) == again.output(0) && run.output(2) == again.output(2);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK_EQ(good.load(), kThreads * kRounds);
+}
+
+// Whichever call of ONNX Runtime fails, the answer is its sentence, and the kernel goes on.
+void every_failure_is_told() {
+  int failures_told = 0;
+  for (int calls = 0;; ++calls) {
+    Node node("reverse");
+    calls_to_failure = calls;
+    const std::string sentence = node.create();
+    const bool done = calls_to_failure >= 0;
+    calls_to_failure = -1;
+    if (done) break;
+    CHECK(contains(sentence, "out of luck"));
+    CHECK(node.kernel == nullptr);
+    ++failures_told;
+  }
+  CHECK(failures_told > 10);
+  Node node("reverse");
+  CHECK_EQ(node.create(), "");
+  Run run(node, 3, 2, 1, 1, false);
+  for (int calls = 0;; ++calls) {
+    calls_to_failure = calls;
+    const std::string sentence = run.go(node);
+    const bool done = calls_to_failure >= 0;
+    calls_to_failure = -1;
+    if (done) break;
+    CHECK(contains(sentence, "GateFuse LSTM, node \"node\": ONNX Runtime: out of luck"));
+    ++failures_told;
+  }
+  CHECK(failures_told > 30);
+  CHECK_EQ(run.go(node), "");
+}
+
+}  // namespace
+
+int main() {
+  registers_its_operators();
+  refuses_other_versions();
+  layouts_agree();
+  directions_agree();
+  for (const char* direction : {"forward", "reverse", "bidirectional"}) {
+    serves_many_threads(direction);
+  }
+  every_failure_is_told();
+  CHECK_EQ(live_statuses.load(), 0);
+  CHECK_EQ(live_infos.load(), 0);
+  return result();
+}
