@@ -336,9 +336,10 @@ GF_API int64_t gf_session_bytes(const gf_session* session);
 
 /*
  * Writes how the session runs, as lines "key=value" (backend, device, instruction_set, precision,
- * threads, reason; products, where the CPU has an instruction for the precision; the rates that are
- * not 0; of CUDA also tier and what belongs to it),
- * zero-terminated, at most capacity bytes; longer text is cut. text: [capacity], host, not null.
+ * threads, reason; of the CPU products, where it has an instruction for the precision, and what
+ * depends on the sizes of a call; the rates that are not 0; of CUDA also tier and what belongs to
+ * it), zero-terminated, at most capacity bytes; longer text is cut. text: [capacity], host, not
+ * null.
  */
 GF_API gf_status gf_session_path(const gf_session* session, char* text, int64_t capacity);
 

@@ -102,10 +102,37 @@ void errors_apart() {
   CHECK_EQ(tally.good.load(), kThreads * 101);
 }
 
+std::string path_of(const Network& network, int batch, int threads) {
+  const Runner runner(network, 1, batch, threads);
+  char text[1024] = "";
+  CHECK_EQ(gf_session_path(runner.session, text, sizeof text), GF_OK);
+  return text;
+}
+
+// What depends on the sizes of a call is told: 24 * 1024 multiply-adds are worth a thread, and a
+// row of this network has as many.
+void choices_are_told() {
+  const Network network(make_spec(GF_LSTM, 64, 64), 1);
+  const auto tells = [](const std::string& path, const char* line) {
+    return path.find(std::string("\n") + line) != std::string::npos;
+  };
+  const std::string many = path_of(network, 16, 2);
+  CHECK(tells(many, "second_thread_from_rows=2\n"));
+  CHECK(tells(many, "input_projection=by each step of 16 rows or more, else in chunks\n"));
+  CHECK(tells(many, "recurrent_weights=32 KiB a thread"));
+  const std::string few = path_of(network, 8, 1);
+  CHECK(!tells(few, "second_thread_from_rows"));
+  CHECK(tells(few, "input_projection=in chunks of 64 rows\n"));
+  CHECK(tells(few, "recurrent_weights=64 KiB a thread"));
+  const std::string tokens = path_of(Network(language_model(GF_LSTM), 5), 16, 1);
+  CHECK(tells(tokens, "input_projection=by token; of further layers by each step of 16 rows"));
+}
+
 }  // namespace
 
 int main() {
   cpu::team::set_limit_for_tests(3);
+  choices_are_told();
   for (const int cell : {GF_LSTM_REFINE, GF_ONLSTM, GF_GRU_RESET_BEFORE}) share_a_model(cell);
   errors_apart();
   return result();

@@ -36,6 +36,8 @@ struct Pack {
 
   int64_t row() const { return groups * width; }  // vectors of one result row
   int64_t words_of_column() const { return precision == GF_INT8 ? (k + 3) / 4 : (k + 1) / 2; }
+  // What all weights take in one lane: four bytes a number, or a word.
+  int64_t bytes() const { return 4 * row() * (words == nullptr ? k : words_of_column()); }
 };
 
 // Words that a row of k takes in any precision, as a product with words reads it.

@@ -59,6 +59,14 @@ int usable_processors() {
   return both < 1 ? 1 : both;
 }
 
+int64_t l2_cache_bytes() {
+#ifdef _SC_LEVEL2_CACHE_SIZE
+  return std::max<int64_t>(sysconf(_SC_LEVEL2_CACHE_SIZE), 0);
+#else
+  return 0;
+#endif
+}
+
 bool has_avx_vnni() {
 #if defined(__x86_64__)
   constexpr unsigned kExtended = 7;

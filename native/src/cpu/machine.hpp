@@ -14,6 +14,9 @@ namespace gatefuse::cpu {
 // least 1.
 int usable_processors();
 
+// Of the L2 cache of a core; 0 where the system does not tell.
+int64_t l2_cache_bytes();
+
 // The compiler's own question does not know this one. False elsewhere than on x86-64.
 bool has_avx_vnni();
 

@@ -170,9 +170,41 @@ void Session::path(char* text, int64_t capacity) const {
   if (!instruction.empty()) instruction = "products=" + instruction + "\n";
   std::snprintf(
       text, static_cast<size_t>(capacity),
-      "backend=cpu\ndevice=%s\ninstruction_set=%s\nprecision=%s\nthreads=%d\nreason=%s\n%s%s",
+      "backend=cpu\ndevice=%s\ninstruction_set=%s\nprecision=%s\nthreads=%d\nreason=%s\n%s%s%s",
       device, kernels_.name, name_of(model_.precision()), threads_, reason, instruction.c_str(),
-      masks_.rates().lines().c_str());
+      choices().c_str(), masks_.rates().lines().c_str());
+}
+
+// What depends on the sizes of a call, and what a step is bound by: one row at a time reads all
+// recurrent weights, from the L2 cache where a member's part of them fits it.
+std::string Session::choices() const {
+  const LayerWeights& layer = model_.layer(spec_.slots() - 1);
+  const int64_t weights = (layer.recurrent.bytes() + layer.reset.bytes() + layer.candidate.bytes() +
+                           layer.scan_recurrent.bytes()) *
+                          kernels_.lanes / threads_;
+  const int64_t l2 = l2_cache_bytes();
+  const bool table = spec_.vocabulary > 0 && model_.token_table(0) != nullptr;
+  char projection[96];
+  std::snprintf(projection, sizeof projection, "in chunks of %lld rows",
+                static_cast<long long>(chunk_rows_));
+  if (members_[0].x_sums != nullptr) {
+    std::snprintf(projection, sizeof projection, "by each step of %d rows or more, else in chunks",
+                  kRowsToProjectWithin);
+  }
+  char second[64] = "";
+  if (threads_ > 1) {
+    std::snprintf(second, sizeof second, "second_thread_from_rows=%lld\n",
+                  static_cast<long long>(rows_for_members(2)));
+  }
+  char text[512];
+  std::snprintf(text, sizeof text,
+                "%sinput_projection=%s%s\nrecurrent_weights=%lld KiB a thread%s\n", second,
+                table ? "by token; of further layers " : "", projection,
+                static_cast<long long>(weights / 1024),
+                l2 == 0         ? ""
+                : weights <= l2 ? ", fit its L2 cache"
+                                : ", more than its L2 cache");
+  return text;
 }
 
 // ---- Checks -----------------------------------------------------------------------------------
@@ -187,12 +219,20 @@ void Session::check(const gf_io& io) const {
   }
 }
 
-int Session::members_for_work() const {
+int64_t Session::work_of_row() const {
   const int64_t cells = spec_.rows() * (spec_.hidden + spec_.layer_input(0) / 2);
-  const int64_t head = spec_.outputs * spec_.directions * spec_.hidden;
+  return cells + spec_.outputs * spec_.directions * spec_.hidden;
+}
+
+int64_t Session::rows_for_members(int64_t members) const {
+  return (members * kWorkPerThread + work_of_row() - 1) / work_of_row();
+}
+
+int Session::members_for_work() const {
   const int64_t rows = batch_.size();
-  const int64_t parts = std::max<int64_t>(model_.layer(0).input.groups, head > 0 ? rows : 1);
-  const int64_t useful = std::min(rows * (cells + head) / kWorkPerThread, parts);
+  const int64_t parts =
+      std::max<int64_t>(model_.layer(0).input.groups, spec_.outputs > 0 ? rows : 1);
+  const int64_t useful = std::min(rows * work_of_row() / kWorkPerThread, parts);
   return static_cast<int>(std::clamp<int64_t>(useful, 1, threads_));
 }
 

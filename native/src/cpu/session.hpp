@@ -66,6 +66,9 @@ class Session final : private Job {
   void take_words();
   void take_x_sums(Member& member);
   void check(const gf_io& io) const;
+  std::string choices() const;
+  int64_t work_of_row() const;
+  int64_t rows_for_members(int64_t members) const;
   int members_for_work() const;
 
   void run(int member, int members) override;
