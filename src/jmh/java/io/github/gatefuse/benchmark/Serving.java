@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.gatefuse.benchmark;
 
-import java.io.IOException;
 import java.util.List;
 import java.util.Locale;
 
@@ -42,8 +41,12 @@ public final class Serving {
     }
     Options options = options(args);
     OtherWork others = new OtherWork();
-    Ceilings one = ceilings(1);
-    Ceilings all = options.threads == 1 ? one : ceilings(options.threads);
+    for (int threads = 1; threads <= options.threads; threads += Math.max(1, options.threads - 1)) {
+      Ceilings ceilings = Ceilings.measure(threads);
+      say(
+          "ceilings, threads=%d: FMA %.0f GFLOP/s; read GB/s %s",
+          threads, ceilings.gigaflops(), ceilings.gigabytes());
+    }
     if (options.has("batcher")) {
       BatcherLoad.measure(options);
     }
@@ -51,7 +54,7 @@ public final class Serving {
       BatcherAnswers.measure(options);
     }
     if (options.has("streams")) {
-      StreamSteps.measure(options, one, all);
+      StreamSteps.measure(options);
     }
     say("other work meanwhile: %s", others.text());
   }
@@ -74,14 +77,6 @@ public final class Serving {
       }
     }
     return new Options(part, requests, rounds, clients, threads);
-  }
-
-  private static Ceilings ceilings(int threads) throws IOException, InterruptedException {
-    Ceilings ceilings = Ceilings.measure(threads);
-    say(
-        "ceilings, threads=%d: FMA %.0f GFLOP/s; read GB/s %s",
-        threads, ceilings.gigaflops(), ceilings.gigabytes());
-    return ceilings;
   }
 
   static void say(String format, Object... values) {

@@ -206,7 +206,7 @@ public final class Batcher implements AutoCloseable {
     ScheduledFuture<?> timer =
         timeout == null
             ? null
-            : deadlines.schedule(() -> expire(pending), nanos(timeout), TimeUnit.NANOSECONDS);
+            : deadlines.schedule(() -> expire(pending), Nanos.of(timeout), TimeUnit.NANOSECONDS);
     pending.future.whenComplete(
         (answer, failure) -> {
           if (timer != null) {
@@ -217,14 +217,6 @@ public final class Batcher implements AutoCloseable {
             queue.wakeOffers();
           }
         });
-  }
-
-  private static long nanos(Duration timeout) {
-    try {
-      return timeout.toNanos();
-    } catch (ArithmeticException e) {
-      return Long.MAX_VALUE / 2; // A time that nobody sees the end of.
-    }
   }
 
   private void expire(Pending pending) {

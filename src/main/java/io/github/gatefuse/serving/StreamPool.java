@@ -429,15 +429,20 @@ public final class StreamPool implements AutoCloseable {
    *
    * @param idle zero or more
    * @return the streams that were evicted, longest idle first
+   * @throws IllegalArgumentException if it is below zero
    * @throws ServingException if the pool is closed
    */
   public long[] evictIdle(Duration idle) {
+    if (idle.isNegative()) {
+      throw new IllegalArgumentException("idle: expected zero or more, got " + idle);
+    }
+    long limit = Nanos.of(idle);
     lock.lock();
     try {
       checkOpen();
       long now = clock.getAsLong();
       List<Long> gone = new ArrayList<>();
-      while (table.open() > 0 && now - table.lastUse((int) table.oldest()) > idle.toNanos()) {
+      while (table.open() > 0 && now - table.lastUse((int) table.oldest()) > limit) {
         gone.add(evictOldest());
       }
       return gone.stream().mapToLong(Long::longValue).toArray();

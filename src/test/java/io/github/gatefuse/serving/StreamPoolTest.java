@@ -399,6 +399,8 @@ class StreamPoolTest {
       assertArrayEquals(new long[] {d}, pool.evictIdle(Duration.ofNanos(50)));
       now.addAndGet(10);
       pool.step(new long[] {a}, new float[3]);
+      assertArrayEquals(new long[0], pool.evictIdle(Duration.ofSeconds(Long.MAX_VALUE)));
+      assertThrows(IllegalArgumentException.class, () -> pool.evictIdle(Duration.ofNanos(-1)));
       assertArrayEquals(new long[] {c, a}, pool.evict(7));
       assertArrayEquals(new long[0], pool.evict(1));
       assertEquals(4, pool.metrics().evicted());
