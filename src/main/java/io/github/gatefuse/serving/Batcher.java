@@ -192,13 +192,16 @@ public final class Batcher implements AutoCloseable {
   }
 
   private void reject(Pending pending, Reason reason, String why) {
-    if (fail(pending, new ServingException(reason, "request was not accepted: " + why))) {
-      rejected.increment();
-    }
+    String message = "request was not accepted: " + why;
+    fail(pending, rejected, new ServingException(reason, message));
   }
 
-  private static boolean fail(Pending pending, RuntimeException failure) {
-    return pending.future.completeExceptionally(failure);
+  /** Counts first, so that whoever has the failure finds it counted. */
+  private static void fail(Pending pending, LongAdder counter, ServingException failure) {
+    counter.increment();
+    if (!pending.future.completeExceptionally(failure)) {
+      counter.decrement(); // It was over already.
+    }
   }
 
   private void watchDeadline(Pending pending) {
@@ -221,10 +224,8 @@ public final class Batcher implements AutoCloseable {
 
   private void expire(Pending pending) {
     String message = "request was not answered within its " + pending.request.timeout();
-    if (fail(pending, new ServingException(Reason.DEADLINE_EXCEEDED, message))) {
-      expired.increment();
-      queue.wakeOffers();
-    }
+    fail(pending, expired, new ServingException(Reason.DEADLINE_EXCEEDED, message));
+    queue.wakeOffers();
   }
 
   // ---- Workers ----
@@ -246,7 +247,7 @@ public final class Batcher implements AutoCloseable {
     }
   }
 
-  /** Counts first, so that whoever has the answer finds it counted. */
+  /** As failures are counted. */
   private void answer(Pending pending) {
     count(pending, 1);
     latency.record(System.nanoTime() - pending.submitted);
@@ -269,9 +270,7 @@ public final class Batcher implements AutoCloseable {
               Reason.BATCH_FAILED,
               "the run of a batch of " + batch.size() + " requests failed: " + cause.getMessage(),
               cause);
-      if (fail(pending, failure)) {
-        failed.increment();
-      }
+      fail(pending, failed, failure);
     }
   }
 
