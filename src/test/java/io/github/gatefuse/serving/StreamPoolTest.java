@@ -19,6 +19,8 @@ import io.github.gatefuse.Weights;
 import io.github.gatefuse.serving.ServingException.Reason;
 import io.github.gatefuse.serving.StreamPoolOptions.WhenFull;
 import io.github.gatefuse.testing.Networks;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -28,6 +30,7 @@ import java.util.List;
 import java.util.Random;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.Stream;
+import java.util.zip.CRC32C;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -345,6 +348,22 @@ class StreamPoolTest {
       assertEquals(1, pool.metrics().open());
       pool.importState(state);
       assertEquals(2, pool.metrics().open());
+    }
+  }
+
+  @Test
+  void aLaterFormatIsRefused() {
+    try (Rnn rnn = network(SPEC);
+        StreamPool pool = StreamPool.create(rnn, hidden(2))) {
+      byte[] state = pool.exportState(pool.open());
+      ByteBuffer bytes = ByteBuffer.wrap(state).order(ByteOrder.LITTLE_ENDIAN);
+      assertEquals(1, bytes.getInt(Long.BYTES));
+      bytes.putInt(Long.BYTES, 2);
+      CRC32C sum = new CRC32C();
+      sum.update(state, 0, state.length - Integer.BYTES);
+      bytes.putInt(state.length - Integer.BYTES, (int) sum.getValue());
+      ServingException e = assertThrows(ServingException.class, () -> pool.importState(state));
+      assertEquals("state of a stream: expected version 1 of the format, got 2", e.getMessage());
     }
   }
 
