@@ -66,8 +66,8 @@ class ByteModelTest {
         List.of(
             "lstm", "lstm_refine", "lstm_cumax_refine", "gru_refine", "gru_refine_reset_before");
     assertRefused(
-        "cell: expected its name in the metadata or by --cell, got neither; 32 rows for 8 units"
-            + " would fit "
+        "cell: expected its name in the metadata or by the option cell, got neither; 32 rows for 8"
+            + " units would fit "
             + fitting,
         spec,
         Map.of());
@@ -78,7 +78,8 @@ class ByteModelTest {
     Path file = write(bytes(RnnSpec.of(Cell.LSTM, 3, 8)), Map.of("cell", "lstm"));
     CommandException e = assertThrows(CommandException.class, () -> load(file, "lstm_refine"));
     assertEquals(
-        file + ": cell: the file's metadata says lstm, --cell lstm_refine", e.getMessage());
+        file + ": cell: the file's metadata says lstm, the option cell lstm_refine",
+        e.getMessage());
   }
 
   @Test
@@ -108,9 +109,13 @@ class ByteModelTest {
     RnnSpec plain = RnnSpec.of(Cell.LSTM, 3, 8);
     Map<String, String> lstm = Map.of("cell", "lstm");
     assertRefused(
-        "embedding.weight: expected a matrix, got no such tensor", plain.withOutputs(256), lstm);
+        "embedding.weight: expected 256 rows, one for each byte; got 0",
+        plain.withOutputs(256),
+        lstm);
     assertRefused(
-        "head.weight: expected a matrix, got no such tensor", plain.withVocabulary(256), lstm);
+        "head.weight: expected 256 rows, one for each byte; got 0",
+        plain.withVocabulary(256),
+        lstm);
     assertRefused(
         "embedding.weight: expected 256 rows, one for each byte; got 300",
         plain.withVocabulary(300).withOutputs(256),
