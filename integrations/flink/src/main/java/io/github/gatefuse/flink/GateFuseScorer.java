@@ -62,7 +62,11 @@ public final class GateFuseScorer<IN, OUT> {
    * @return the results
    */
   public <K> SingleOutputStreamOperator<OUT> score(KeyedStream<IN, K> stream) {
-    return stream.transform("GateFuse", resultType, new ScoringOperator<>(settings));
+    return stream.transform("GateFuse", resultType, operator());
+  }
+
+  ScoringOperator<IN, OUT> operator() {
+    return new ScoringOperator<>(settings);
   }
 
   /**
