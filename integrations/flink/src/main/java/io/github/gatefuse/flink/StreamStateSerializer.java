@@ -20,7 +20,10 @@ import org.apache.flink.core.memory.DataOutputView;
 public final class StreamStateSerializer extends TypeSerializer<float[]> {
   private static final long serialVersionUID = 1;
 
+  /** Of the model whose states they are. */
   private final byte[] fingerprint;
+
+  /** The values of a state. */
   private final int length;
 
   /**

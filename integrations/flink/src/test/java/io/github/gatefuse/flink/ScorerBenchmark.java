@@ -22,7 +22,7 @@ public final class ScorerBenchmark {
   private static final int KEYS = 10_000;
   private static final int EVENTS = 200_000;
   private static final int ROUNDS = 5;
-  private static final int[] BATCHES = {1, 16, 256};
+  private static final int[] BATCHES = {1, 16, 64, 256};
 
   private ScorerBenchmark() {}
 
