@@ -361,18 +361,11 @@ void project(const Pack& pack, int rows, const float* const* in, const float* co
              float* const* out, uint32_t* words, int64_t begin, int64_t end) {
   constexpr int kRows = cpu::kProjectedRows;
   float sums[kRows * N * W];
-  const auto some_rows = [&](int base, int64_t first, int64_t last) {
+  for (int base = 0; base < rows; base += kRows) {
     const Rows some = {rows - base < kRows ? rows - base : kRows, in + base, nullptr, 0};
     const Projection context = {N, add == nullptr ? nullptr : add + base, out + base};
     const Finish finish = {Projection::finish, &context, add == nullptr ? out + base : nullptr};
-    product<N>(pack, some, {sums, words}, first, last, false, finish);
-  };
-  if (rows <= kRows || pack.words != nullptr) {  // rows are made words once for all groups
-    for (int base = 0; base < rows; base += kRows) some_rows(base, begin, end);
-    return;
-  }
-  for (int64_t g = begin; g < end; ++g) {  // weights are read once for all rows
-    for (int base = 0; base < rows; base += kRows) some_rows(base, g, g + 1);
+    product<N>(pack, some, {sums, words}, begin, end, false, finish);
   }
 }
 

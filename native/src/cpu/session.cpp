@@ -21,8 +21,6 @@ constexpr int64_t kBlockRows = 256;
 // From so many rows a step projects its own input, a group of units at a time, and the sums never
 // leave the L1 cache: a product over one step's rows is as fast as one over those of several.
 constexpr int kRowsToProjectWithin = 16;
-// The chunk of a step that does.
-constexpr int64_t kWithin = -1;
 // Rows of a segment, where results wait between layers.
 constexpr int64_t kSegmentRows = 2048;
 // Multiply-adds of a step below which a further thread costs more than it brings: some
@@ -389,41 +387,40 @@ float* Session::output_row(const Pass& pass, int64_t t, int64_t row) const {
 }
 
 void Session::run_pass(const Member& me, const Pass& pass) {
-  const int64_t chunk = std::max<int64_t>(1, chunk_rows_ / batch_.size());
   const int64_t last = pass.first + pass.steps;
-  const bool table =
-      pass.layer == 0 && io_.tokens != nullptr && model_.token_table(pass.direction) != nullptr;
-  int64_t begin = pass.first;  // of the last chunk
-  int64_t end = pass.first;
+  Chunk chunk = {pass.first, pass.first, 1};
   int rows = batch_.size();
   for (int64_t s = pass.first; s < last; ++s) {
     rows = batch_.active(s, rows);
-    const bool within = !table && projects_within(me, rows);
-    if (!table && !within && s >= end) {
-      begin = s;
-      end = std::min(s + chunk, last);
-      project(me, pass, begin, end - begin);
+    if (s >= chunk.end && !has_table(pass) && !projects_within(me, pass, rows)) {
+      chunk = {s, std::min(s + std::max<int64_t>(1, chunk_rows_ / rows), last), rows};
+      project(me, pass, chunk);
     }
-    step(me, pass, s, within ? kWithin : begin, rows);
+    step(me, pass, s, chunk, rows);
   }
 }
 
-bool Session::projects_within(const Member& me, int rows) const {
-  return me.x_sums != nullptr && rows >= kRowsToProjectWithin;
+// Whether the projections of all tokens are there.
+bool Session::has_table(const Pass& pass) const {
+  return pass.layer == 0 && io_.tokens != nullptr && model_.token_table(pass.direction) != nullptr;
 }
 
-void Session::project(const Member& me, const Pass& pass, int64_t first, int64_t steps) {
+bool Session::projects_within(const Member& me, const Pass& pass, int rows) const {
+  return me.x_sums != nullptr && rows >= kRowsToProjectWithin && !has_table(pass);
+}
+
+void Session::project(const Member& me, const Pass& pass, const Chunk& chunk) {
   const auto run = [&](const Pack& pack, float* projected) {
     const Range groups = part(me, pack.groups);
     if (groups.begin == groups.end) return;
     const int64_t size = pack.row() * kernels_.lanes;
     int count = 0;
-    int rows = batch_.size();
-    for (int64_t s = first; s < first + steps; ++s) {
+    int rows = static_cast<int>(chunk.rows);
+    for (int64_t s = chunk.begin; s < chunk.end; ++s) {
       rows = batch_.active(s, rows);
       for (int64_t row = 0; row < rows; ++row) {
         me.in[count] = input_row(pass, time(pass, s, row), row);
-        me.out[count++] = projected + ((s - first) * batch_.size() + row) * size;
+        me.out[count++] = projected + ((s - chunk.begin) * chunk.rows + row) * size;
       }
     }
     kernels_.project(pack, count, me.in, nullptr, me.out, me.words, groups.begin, groups.end);
@@ -434,19 +431,19 @@ void Session::project(const Member& me, const Pass& pass, int64_t first, int64_t
 
 // One step of the first `rows` rows, and a meeting at its end: what the step wrote, the next one
 // reads.
-void Session::step(const Member& me, const Pass& pass, int64_t s, int64_t chunk, int rows) {
+void Session::step(const Member& me, const Pass& pass, int64_t s, const Chunk& chunk, int rows) {
   const LayerWeights& weights = *pass.weights;
   const int64_t slot = pass.layer * spec_.directions + pass.direction;
   const int64_t i = s - pass.first;
   const int64_t padded = tape_.padded();
-  const bool tokens = pass.layer == 0 && io_.tokens != nullptr;
+  const bool within = projects_within(me, pass, rows);
   const auto projected_row = [&](const float* table, const float* projected, const Pack& pack,
                                  int64_t row) {
     const int64_t size = pack.row() * kernels_.lanes;
-    if (tokens && table != nullptr) {
+    if (has_table(pass)) {
       return table + io_.tokens[batch_.place(time(pass, s, row), row)] * size;
     }
-    return projected + ((s - chunk) * batch_.size() + row) * size;
+    return projected + ((s - chunk.begin) * chunk.rows + row) * size;
   };
 
   Step step;
@@ -493,15 +490,15 @@ void Session::step(const Member& me, const Pass& pass, int64_t s, int64_t chunk,
     barrier_.wait();
   }
 
-  if (chunk == kWithin) {
+  if (within) {
     step.in = me.in;
     step.x = me.x_rows;
     step.x_group = 0;
   }
   for (int64_t row = 0; row < rows; ++row) {
-    me.in[row] = chunk == kWithin ? input_row(pass, time(pass, s, row), row)
-                                  : projected_row(model_.token_table(pass.direction), projected_,
-                                                  weights.input, row);
+    me.in[row] =
+        within ? input_row(pass, time(pass, s, row), row)
+               : projected_row(model_.token_table(pass.direction), projected_, weights.input, row);
     if (step.y != nullptr) me.out[row] = output_row(pass, time(pass, s, row), row);
   }
   const CellKernels& cell_kernels = kernels_.cells[spec_.cell_id];

@@ -62,6 +62,11 @@ class Session final : private Job {
     const LayerWeights* weights;
     bool reverse() const { return direction == 1; }
   };
+  // Steps whose input projections are made at once, of the rows that run at the first of them.
+  struct Chunk {
+    int64_t begin, end;
+    int64_t rows;
+  };
 
   void take_words();
   void take_x_sums(Member& member);
@@ -76,9 +81,10 @@ class Session final : private Job {
   void store_state(const Member& me);
   void store_output(const Member& me);
   void run_pass(const Member& me, const Pass& pass);
-  void project(const Member& me, const Pass& pass, int64_t first, int64_t steps);
-  bool projects_within(const Member& me, int rows) const;
-  void step(const Member& me, const Pass& pass, int64_t s, int64_t chunk, int rows);
+  void project(const Member& me, const Pass& pass, const Chunk& chunk);
+  bool has_table(const Pass& pass) const;
+  bool projects_within(const Member& me, const Pass& pass, int rows) const;
+  void step(const Member& me, const Pass& pass, int64_t s, const Chunk& chunk, int rows);
   void run_head(const Member& me, int64_t first, int64_t steps);
   void head_rows(const Member& me, const int64_t* places, int count);
   void settle(const Member& me, int64_t first, int64_t steps);

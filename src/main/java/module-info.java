@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** Gated recurrent networks over whole sequences, in one call. */
-@SuppressWarnings("requires-automatic") // The charting libraries have no module declarations.
+@SuppressWarnings("requires-automatic") // Optional libraries have no module declarations.
 module io.github.gatefuse {
   requires transitive org.bytedeco.javacpp;
   requires org.slf4j;
@@ -15,10 +15,14 @@ module io.github.gatefuse {
   requires static org.apache.xmlgraphics.batik.svggen;
   requires static org.knowm.xchart;
 
+  // Only for whoever publishes the metrics of serving there.
+  requires static micrometer.core;
+
   exports io.github.gatefuse;
   exports io.github.gatefuse.io;
   exports io.github.gatefuse.onnxruntime;
   exports io.github.gatefuse.reference;
+  exports io.github.gatefuse.serving;
   exports io.github.gatefuse.spi;
   exports io.github.gatefuse.tasks;
   exports io.github.gatefuse.training;

@@ -29,6 +29,7 @@ final class Report {
   private final List<Series> series = new ArrayList<>();
   private final List<String> refusals = new ArrayList<>();
   private final List<Ceilings> ceilings = new ArrayList<>();
+  private final List<RaggedCost> ragged = new ArrayList<>();
   private final List<CallOverhead> overheads = new ArrayList<>();
   private ScoreComparison score;
 
@@ -53,6 +54,10 @@ final class Report {
 
   void add(Ceilings more) {
     ceilings.add(more);
+  }
+
+  void addRagged(List<RaggedCost> more) {
+    ragged.addAll(more);
   }
 
   void addOverheads(List<CallOverhead> more) {
@@ -108,6 +113,9 @@ final class Report {
       Roofline roofline = new Roofline(series, ceilings);
       roofline.write(out, folder, name);
       ways(out);
+    }
+    if (!ragged.isEmpty()) {
+      ragged(out);
     }
     if (!overheads.isEmpty()) {
       overhead(out);
@@ -213,6 +221,30 @@ final class Report {
     }
   }
 
+  private void ragged(StringBuilder out) {
+    out.append(
+        """
+
+        ## Uneven lengths
+
+        Our standard LSTM over sequences of 10 to T steps, the longest of T: its time over that of as
+        many steps of the same batch with all sequences at full length, median (quartiles) of the
+        rounds. At 1 only valid steps cost something; above it the last sequences run with fewer
+        beside them than a step is efficient with.
+
+        | B x T x H | threads | valid steps | cost |
+        |---|---|---|---|
+        """);
+    for (RaggedCost r : ragged) {
+      row(
+          out,
+          r.shape(),
+          r.threads(),
+          Text.format("%.0f %%", 100 * r.share()),
+          Text.ratio(r.cost()));
+    }
+  }
+
   private void overhead(StringBuilder out) {
     out.append(
         """
@@ -266,6 +298,7 @@ final class Report {
     facts.put("nanoseconds_per_call", series.stream().map(Report::facts).toList());
     facts.put("not_run", refusals);
     facts.put("ceilings", ceilings.stream().map(Ceilings::facts).toList());
+    facts.put("ragged", ragged.stream().map(RaggedCost::facts).toList());
     facts.put("overhead", overheads.stream().map(CallOverhead::facts).toList());
     facts.put("score", score == null ? null : score.facts());
     return facts;

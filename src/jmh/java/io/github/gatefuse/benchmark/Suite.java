@@ -56,6 +56,12 @@ public final class Suite {
           report.add(Ceilings.measure(threads));
         }
       }
+      if (options.parts().contains(SuiteOptions.RAGGED)) {
+        for (int threads : options.threads()) {
+          System.err.println("uneven lengths, threads " + threads);
+          report.addRagged(RaggedCost.run(threads, options.quick()));
+        }
+      }
       if (options.parts().contains(SuiteOptions.OVERHEAD)) {
         System.err.println("overhead of a call");
         report.addOverheads(CallOverhead.run(options.quick()));

@@ -18,7 +18,7 @@ import java.util.stream.Stream;
  * @param parts of {@link #PARTS}
  * @param peers to compare with
  * @param shapes for the races
- * @param threads for the races; the largest for the score
+ * @param threads for the races and uneven lengths; the largest for the score
  * @param log to score; null for a synthetic one
  * @param output the folder for the report
  */
@@ -32,10 +32,11 @@ record SuiteOptions(
     Path log,
     Path output) {
 
+  static final String RAGGED = "ragged";
   static final String OVERHEAD = "overhead";
   static final String SCORE = "score";
   static final List<String> PARTS =
-      Stream.concat(Arrays.stream(Race.values()).map(Race::id), Stream.of(OVERHEAD, SCORE))
+      Stream.concat(Arrays.stream(Race.values()).map(Race::id), Stream.of(RAGGED, OVERHEAD, SCORE))
           .toList();
   private static final List<String> PEERS = Arrays.stream(Peer.values()).map(Peer::id).toList();
 
@@ -45,8 +46,8 @@ record SuiteOptions(
 
         --quick           a first look: few samples, rough numbers
         --check           only compare results, time nothing
-        --only PART,...   standard, refine, bfloat16, int8 (the LSTMs against peers), overhead (of
-                          a call), score (of a log)
+        --only PART,...   standard, refine, bfloat16, int8 (the LSTMs against peers), ragged (what
+                          uneven lengths cost), overhead (of a call), score (of a log)
         --peers PEER,...  onnxruntime, onednn, libtorch
         --shapes BxTxH,.. the shapes for the LSTMs
         --threads N,...   the numbers of threads, each in a process of its own (1,2)
