@@ -51,6 +51,27 @@ public record StoredModel(RnnSpec spec, Weights weights, Regularization regulari
   }
 
   /**
+   * The zoneout that a network was trained with, by the metadata.
+   *
+   * @param file an open file, which stays open
+   * @return no zoneout where the metadata tells of none
+   * @throws IllegalArgumentException naming an entry that is no rate
+   */
+  public static Regularization regularization(Safetensors file) {
+    return Regularization.NONE.withZoneout(rate(file, "zoneout_h"), rate(file, "zoneout_c"));
+  }
+
+  private static double rate(Safetensors file, String key) {
+    String value = file.metadata().getOrDefault(key, "0");
+    try {
+      return Double.parseDouble(value);
+    } catch (NumberFormatException e) {
+      throw new IllegalArgumentException(
+          "metadata " + key + ": expected a rate from 0 to below 1, got " + value, e);
+    }
+  }
+
+  /**
    * Makes the network.
    *
    * @param options what computes it, and how
@@ -82,8 +103,7 @@ public record StoredModel(RnnSpec spec, Weights weights, Regularization regulari
       RnnSpec spec = spec(givenCell);
       Weights weights = file.weights(prefix);
       weights.check(spec);
-      Regularization regularization =
-          Regularization.NONE.withZoneout(rate("zoneout_h"), rate("zoneout_c"));
+      Regularization regularization = regularization(file);
       regularization.check(spec);
       return new StoredModel(spec, weights, regularization);
     }
@@ -106,16 +126,6 @@ public record StoredModel(RnnSpec spec, Weights weights, Regularization regulari
 
     private int rows(String name) {
       return file.has(name) ? matrix(name)[0] : 0;
-    }
-
-    private double rate(String key) {
-      String value = file.metadata().getOrDefault(key, "0");
-      try {
-        return Double.parseDouble(value);
-      } catch (NumberFormatException e) {
-        throw new IllegalArgumentException(
-            "metadata " + key + ": expected a rate from 0 to below 1, got " + value, e);
-      }
     }
 
     private int[] matrix(String name) {

@@ -7,11 +7,11 @@ import io.github.gatefuse.Rnn;
 import io.github.gatefuse.RnnOptions;
 import io.github.gatefuse.RnnSpec;
 import io.github.gatefuse.io.Safetensors;
+import io.github.gatefuse.io.StoredModel;
 import java.io.IOException;
 import java.io.Serializable;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Map;
 
 /**
  * A model as a job carries it: a safetensors file by its path or its bytes, and what is in it.
@@ -77,20 +77,8 @@ record Model(String path, byte[] bytes, Network network, String prefix) implemen
   private Loaded load(Path file, RnnOptions options) {
     Regularization regularization;
     try (Safetensors tensors = Safetensors.open(file)) {
-      regularization =
-          Regularization.NONE.withZoneout(
-              rate(tensors.metadata(), "zoneout_h"), rate(tensors.metadata(), "zoneout_c"));
+      regularization = StoredModel.regularization(tensors);
     }
     return new Loaded(Rnn.load(file, spec(), prefix, options), regularization);
-  }
-
-  private static double rate(Map<String, String> metadata, String key) {
-    String value = metadata.getOrDefault(key, "0");
-    try {
-      return Double.parseDouble(value);
-    } catch (NumberFormatException e) {
-      throw new IllegalArgumentException(
-          "metadata " + key + ": expected a rate from 0 to below 1, got " + value, e);
-    }
   }
 }
