@@ -9,6 +9,8 @@ import io.github.gatefuse.Rnn;
 import io.github.gatefuse.RnnOptions;
 import io.github.gatefuse.Session;
 import io.github.gatefuse.SessionOptions;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 
 /** GateFuse on the CPU, by a prepared call. One thread at a time. */
@@ -42,6 +44,12 @@ final class GateFuseContender implements Contender {
     session = rnn.session(SessionOptions.of(shape.steps(), shape.batch()).withThreads(threads));
     output = shape.zeros();
     call = session.call().input(shape.input()).output(output);
+  }
+
+  /** From now on sequences are so long, one for each row of the batch. */
+  void setLengths(int[] lengths) {
+    ByteBuffer memory = ByteBuffer.allocateDirect(Integer.BYTES * lengths.length);
+    call.lengths(memory.order(ByteOrder.nativeOrder()).asIntBuffer().put(lengths).flip());
   }
 
   /** Whether a contender of this name is one of ours. */

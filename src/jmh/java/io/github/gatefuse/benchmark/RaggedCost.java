@@ -1,16 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.gatefuse.benchmark;
 
-import io.github.gatefuse.Backend;
-import io.github.gatefuse.Cell;
-import io.github.gatefuse.ForwardCall;
-import io.github.gatefuse.Rnn;
-import io.github.gatefuse.RnnOptions;
-import io.github.gatefuse.Session;
-import io.github.gatefuse.SessionOptions;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
-import java.nio.FloatBuffer;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -45,13 +35,9 @@ record RaggedCost(Shape shape, int threads, double share, double[] ragged, doubl
 
   private static RaggedCost run(Shape shape, int threads, RoundRobin turns) {
     int[] lengths = lengths(shape);
-    try (Rnn rnn =
-            Rnn.create(
-                shape.spec(Cell.LSTM), shape.weights(Cell.LSTM), RnnOptions.of(Backend.CPU));
-        Session session =
-            rnn.session(SessionOptions.of(shape.steps(), shape.batch()).withThreads(threads))) {
-      Contender ragged = new OneCall("ragged", session, shape, lengths);
-      Contender full = new OneCall("full", session, shape, null);
+    try (GateFuseContender ragged = GateFuseContender.of(Race.STANDARD, shape, threads);
+        GateFuseContender full = GateFuseContender.of(Race.STANDARD, shape, threads)) {
+      ragged.setLengths(lengths);
       double[][] nanos = turns.time(List.of(ragged, full));
       double valid = IntStream.of(lengths).sum();
       double share = valid / shape.batch() / shape.steps();
@@ -85,49 +71,5 @@ record RaggedCost(Shape shape, int threads, double share, double[] ragged, doubl
     facts.put("valid_share", share);
     facts.put("cost_over_work", cost().facts());
     return facts;
-  }
-
-  /** One prepared call of a session that others use too, which closes it. */
-  private static final class OneCall implements Contender {
-    private final String name;
-    private final Session session;
-    private final Shape shape;
-    private final FloatBuffer output;
-    private final ForwardCall call;
-
-    OneCall(String name, Session session, Shape shape, int[] lengths) {
-      this.name = name;
-      this.session = session;
-      this.shape = shape;
-      output = shape.zeros();
-      call = session.call().input(shape.input()).output(output);
-      if (lengths != null) {
-        ByteBuffer memory = ByteBuffer.allocateDirect(Integer.BYTES * lengths.length);
-        call.lengths(memory.order(ByteOrder.nativeOrder()).asIntBuffer().put(lengths).flip());
-      }
-    }
-
-    @Override
-    public String name() {
-      return name;
-    }
-
-    @Override
-    public String path() {
-      return session.path().toString();
-    }
-
-    @Override
-    public void run() {
-      call.run(shape.steps(), shape.batch());
-    }
-
-    @Override
-    public FloatBuffer output() {
-      return output;
-    }
-
-    @Override
-    public void close() {}
   }
 }
