@@ -109,7 +109,8 @@ void check_bits(int32_t set, const Precision& precision) {
 // A matrix [outputs, k] in one pack, filled as a model fills it, and rows times it.
 class Product {
  public:
-  Product(const cpu::Kernels& kernels, int32_t precision, int k, int outputs, bool direct)
+  Product(const cpu::Kernels& kernels, int32_t precision, int k, int outputs,
+          cpu::Multiplier multiplier)
       : kernels_(kernels) {
     const int width = kernels.head_width;
     const int64_t lanes = kernels.lanes;
@@ -118,7 +119,7 @@ class Product {
     pack_.width = width;
     pack_.groups = (outputs + group - 1) / group;
     pack_.precision = precision;
-    pack_.direct = direct;
+    pack_.multiplier = multiplier;
     const int64_t places = pack_.row() * lanes;
     words_.resize(places * pack_.words_of_column());
     bias_.resize(places);
@@ -161,12 +162,12 @@ class Product {
   std::vector<int32_t> offset_;
 };
 
-// The sums of int8 are exact: with and without the processor's instruction the bits are the same.
-void check_product(const cpu::Kernels& kernels, const Precision& precision, int k, int rows) {
+// The sums of int8 are exact: with and without the processor's instructions the bits are the same.
+void check_product(const cpu::Kernels& kernels, const Precision& precision, int k, int rows,
+                   cpu::Multiplier multiplier) {
   const int outputs = 3 * kernels.lanes + 1;
-  const bool direct = cpu::multiplies_words(kernels, precision.id);
-  Product plain(kernels, precision.id, k, outputs, false);
-  Product own(kernels, precision.id, k, outputs, direct);
+  Product plain(kernels, precision.id, k, outputs, cpu::Multiplier::kLanes);
+  Product own(kernels, precision.id, k, outputs, multiplier);
   Random random(k * 100 + rows);
   std::vector<Vector> weights;
   std::vector<float> biases;
@@ -196,11 +197,21 @@ void check_product(const cpu::Kernels& kernels, const Precision& precision, int 
   }
 }
 
+void check_products(const cpu::Kernels& kernels, const Precision& precision) {
+  for (const cpu::Multiplier multiplier : cpu::multipliers(kernels, precision.id)) {
+    for (const int k : {1, 2, 3, 4, 5, 31, 32, 64, 257}) {
+      for (const int rows : {1, 2, 5, 6, 13, 16, 17, 64}) {
+        check_product(kernels, precision, k, rows, multiplier);
+      }
+    }
+  }
+}
+
 // The extremes of eight bits, whose sums would not fit into sixteen; and what is not a number.
 void check_extremes(const cpu::Kernels& kernels) {
   constexpr int k = 1000;
-  for (const bool direct : {false, cpu::multiplies_words(kernels, GF_INT8)}) {
-    Product product(kernels, GF_INT8, k, 2, direct);
+  for (const cpu::Multiplier multiplier : cpu::multipliers(kernels, GF_INT8)) {
+    Product product(kernels, GF_INT8, k, 2, multiplier);
     product.set(0, std::vector<float>(k, 127.0f), 0);
     product.set(1, std::vector<float>(k, -127.0f), 0);
     std::vector<float> tiny(k, 0x1p-101f), broken(k, 1.0f), zeros(k);
@@ -250,11 +261,7 @@ int main() {
     for (const int32_t set : instruction_sets()) {
       run_networks(set, precision);
       check_bits(set, precision);
-      for (const int k : {1, 2, 3, 4, 5, 31, 64, 257}) {
-        for (const int rows : {1, 2, 5, 6, 13, 64}) {
-          check_product(cpu::find_kernels(set), precision, k, rows);
-        }
-      }
+      check_products(cpu::find_kernels(set), precision);
     }
     check_refusals(precision);
   }

@@ -9,6 +9,7 @@
 #include "cells/regularized.hpp"
 #include "cpu/operands.hpp"
 #include "cpu/simd.hpp"
+#include "cpu/tiles.hpp"
 #include "gatefuse.h"
 #include "random.hpp"
 
@@ -569,6 +570,7 @@ constexpr cpu::Kernels kKernels = {
     kHeadWidth,
     kMultipliesBfloat16,
     kMultipliesInt8,
+    kMultipliesTiles,
     {GF_FOR_EACH_CELL(GF_CELL_KERNELS)},
     project,
     scan,

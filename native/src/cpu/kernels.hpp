@@ -14,6 +14,10 @@
 
 namespace gatefuse::cpu {
 
+// What multiplies words of weights shorter than float32: lanes that they are widened to, an
+// instruction that takes words as they are, or tile registers.
+enum class Multiplier { kLanes, kWords, kTiles };
+
 // A matrix [outputs, k] whose outputs are ordered in groups of width * W: weight
 // [groups][k][width][W] and bias [groups][width][W]. For a cell, the width is the number of its
 // blocks that the pack holds and a group is W units with all those blocks, so that one tile of a
@@ -32,7 +36,7 @@ struct Pack {
   int width = 0;
   int64_t groups = 0;
   int32_t precision = 0;  // GF_FLOAT32, GF_BFLOAT16 or GF_INT8
-  bool direct = false;    // the processor multiplies words as they are
+  Multiplier multiplier = Multiplier::kLanes;
 
   int64_t row() const { return groups * width; }  // vectors of one result row
   int64_t words_of_column() const { return precision == GF_INT8 ? (k + 3) / 4 : (k + 1) / 2; }
@@ -170,6 +174,7 @@ struct Kernels {
   int head_width;            // width of the head's pack
   bool multiplies_bfloat16;  // there is code for processors that multiply such words
   bool multiplies_int8;
+  bool multiplies_tiles;
   CellKernels cells[10];
 
   // out[i] = (add ? add[i] : 0) + (bias + weight . in[i]) for the rows i < rows, groups begin ..

@@ -6,6 +6,7 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
 #endif
 
 #include <algorithm>
@@ -80,6 +81,53 @@ bool has_avx_vnni() {
   return false;
 #endif
 }
+
+#if defined(__x86_64__) && defined(__linux__)
+
+namespace {
+
+// The state that the system keeps for each thread: XCR0 tells whether it does so for tiles.
+bool keeps_tiles() {
+  constexpr unsigned kOsxsave = 1u << 27;
+  constexpr unsigned kTiles = 3u << 17;
+  unsigned a = 0;
+  unsigned b = 0;
+  unsigned c = 0;
+  unsigned d = 0;
+  if (__get_cpuid(1, &a, &b, &c, &d) == 0 || (c & kOsxsave) == 0) return false;
+  asm("xgetbv" : "=a"(a), "=d"(d) : "c"(0));
+  return (a & kTiles) == kTiles;
+}
+
+bool multiplies_tiles() {
+  constexpr unsigned kExtended = 7;
+  constexpr unsigned kAmx = 1u << 22 | 1u << 24 | 1u << 25;  // bfloat16, tiles, int8
+  unsigned a = 0;
+  unsigned b = 0;
+  unsigned c = 0;
+  unsigned d = 0;
+  return __get_cpuid_count(kExtended, 0, &a, &b, &c, &d) != 0 && (d & kAmx) == kAmx;
+}
+
+// Their state is large: a process has to ask for it.
+bool may_use_tiles() {
+  constexpr int kRequestPermission = 0x1023;
+  constexpr int kTileData = 18;
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
+
+}  // namespace
+
+bool has_amx() {
+  static const bool has = multiplies_tiles() && keeps_tiles() && may_use_tiles();
+  return has;
+}
+
+#else
+
+bool has_amx() { return false; }
+
+#endif
 
 int64_t usable_memory() {
   int64_t most = int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE);

@@ -20,6 +20,10 @@ int64_t l2_cache_bytes();
 // The compiler's own question does not know this one. False elsewhere than on x86-64.
 bool has_avx_vnni();
 
+// Whether tile registers may be used (AMX, with products of bfloat16 and int8): the processor has
+// them, and the system has let this process have them. False elsewhere than on Linux on x86-64.
+bool has_amx();
+
 // Bytes of memory that this process can at most have: the machine's, or its container's limit.
 int64_t usable_memory();
 

@@ -80,9 +80,7 @@ float set_int8(const float* data, int64_t k, uint32_t* to, int64_t stride, int32
   return quantized.scale;
 }
 
-}  // namespace
-
-bool multiplies_words(const Kernels& kernels, int32_t precision) {
+bool multiplies_words([[maybe_unused]] const Kernels& kernels, [[maybe_unused]] int32_t precision) {
 #if defined(__x86_64__)
   if (precision == GF_BFLOAT16) {
     return kernels.multiplies_bfloat16 && __builtin_cpu_supports("avx512bf16");
@@ -93,6 +91,18 @@ bool multiplies_words(const Kernels& kernels, int32_t precision) {
   }
 #endif
   return false;
+}
+
+}  // namespace
+
+std::vector<Multiplier> multipliers(const Kernels& kernels, int32_t precision) {
+  std::vector<Multiplier> all;
+  if (precision != GF_FLOAT32 && kernels.multiplies_tiles && has_amx()) {
+    all.push_back(Multiplier::kTiles);
+  }
+  if (multiplies_words(kernels, precision)) all.push_back(Multiplier::kWords);
+  all.push_back(Multiplier::kLanes);
+  return all;
 }
 
 void set_row(Pack& pack, int64_t lanes, int64_t group, int64_t position, const float* data) {
@@ -149,7 +159,7 @@ Model::Model(const gf_spec* spec, const gf_model_options* options)
     : spec_(spec),
       kernels_(&find_kernels(options->instruction_set)),
       precision_(checked_precision(spec_, options->precision)),
-      direct_(multiplies_words(*kernels_, precision_)),
+      multiplier_(multipliers(*kernels_, precision_).front()),
       given_(spec_.tensor_count()) {
   if (options->device != 0) {
     throw Error(GF_INVALID_ARGUMENT, "device: expected 0 on the CPU, got %d", options->device);
@@ -185,7 +195,7 @@ Pack Model::make_pack(const char* what, int64_t k, int width, int64_t groups, in
   pack.width = width;
   pack.groups = groups;
   pack.precision = precision;
-  pack.direct = direct_;
+  pack.multiplier = multiplier_;
   const int64_t lanes = kernels_->lanes;
   // The largest first: where a model cannot be had, nothing has been taken and zeroed in vain.
   if (precision == GF_FLOAT32) {
@@ -202,8 +212,15 @@ Pack Model::make_pack(const char* what, int64_t k, int width, int64_t groups, in
 }
 
 const char* Model::instruction() const {
-  if (!direct_) return "";
-  return precision_ == GF_BFLOAT16 ? "vdpbf16ps" : "vpdpbusd";
+  const bool int8 = precision_ == GF_INT8;
+  switch (multiplier_) {
+    case Multiplier::kWords:
+      return int8 ? "vpdpbusd" : "vdpbf16ps";
+    case Multiplier::kTiles:
+      return int8 ? "tdpbusd" : "tdpbf16ps";
+    default:
+      return "";
+  }
 }
 
 void Model::make_layer(LayerWeights& weights, int64_t input) {

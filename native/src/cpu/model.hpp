@@ -77,7 +77,7 @@ class Model {
   Spec spec_;
   const Kernels* kernels_;
   int32_t precision_;
-  bool direct_;  // see Pack
+  Multiplier multiplier_;
   Arena arena_;
   LayerWeights* layers_ = nullptr;  // [slots]
   Pack head_;
@@ -100,8 +100,9 @@ int32_t instruction_sets();
 // The kernels of that set, the widest for GF_ISA_AUTO; an Error says what there is.
 const Kernels& find_kernels(int32_t instruction_set);
 
-// Whether this processor has an instruction for words of that precision, and the kernels use it.
-bool multiplies_words(const Kernels& kernels, int32_t precision);
+// What multiplies weights of that precision on this processor with those kernels, the fastest
+// first.
+std::vector<Multiplier> multipliers(const Kernels& kernels, int32_t precision);
 
 // Packs the weights [k] of one output, rounded to the pack's precision. The position is that within
 // a group's vectors.

@@ -204,15 +204,23 @@ void formatted_product(const Pack& pack, const Rows& rows, const Scratch& scratc
   }
 }
 
+#ifdef GF_TILES
+#include "cpu/tile_products.hpp"
+#endif
+
 template <int N>
 void word_product(const Pack& pack, const Rows& rows, const Scratch& scratch, int64_t begin,
                   int64_t end, bool downwards, Finish finish) {
   if (begin == end) return;
-  const auto run =
-      pack.precision == GF_INT8
-          ? (pack.direct && kMultipliesInt8 ? formatted_product<Int8ByBytes, N>
-                                            : formatted_product<Int8ByHalves, N>)
-          : (pack.direct && kMultipliesBfloat16 ? formatted_product<Bfloat16ByPairs, N>
-                                                : formatted_product<Bfloat16ByFloats, N>);
+  const bool int8 = pack.precision == GF_INT8;
+  auto run = int8 ? formatted_product<Int8ByHalves, N> : formatted_product<Bfloat16ByFloats, N>;
+  if (pack.multiplier == cpu::Multiplier::kWords) {
+    run = int8 ? formatted_product<Int8ByBytes, N> : formatted_product<Bfloat16ByPairs, N>;
+  }
+#ifdef GF_TILES
+  if (pack.multiplier == cpu::Multiplier::kTiles) {
+    run = int8 ? tile_product<Int8ByTiles, N> : tile_product<Bfloat16ByTiles, N>;
+  }
+#endif
   run(pack, rows, scratch, begin, end, downwards, finish);
 }

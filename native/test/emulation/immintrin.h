@@ -77,6 +77,8 @@ GF_EMULATED Floats mask_blend(int mask, const Floats& a, const Floats& b) {
 }  // namespace
 }  // namespace gatefuse::emulation
 
+#include "tiles.hpp"
+
 #define __m512 ::gatefuse::emulation::Floats
 #define __m512i ::gatefuse::emulation::Integers
 #define _mm512_add_ps ::gatefuse::emulation::add

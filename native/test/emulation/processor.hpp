@@ -6,4 +6,8 @@
 inline bool runs_emulation() {
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 }
+namespace gatefuse::cpu {
+inline bool has_emulated_amx() { return true; }
+}  // namespace gatefuse::cpu
+#define has_amx has_emulated_amx
 #define __builtin_cpu_supports(feature) runs_emulation()
