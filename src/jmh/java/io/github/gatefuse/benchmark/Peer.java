@@ -34,6 +34,13 @@ enum Peer {
     List<Contender> settings(Race race, Shape shape, int threads) {
       return List.of(new TorchContender(race, shape));
     }
+  },
+  /** What Deeplearning4j calculates with. */
+  ND4J(EnumSet.of(Race.STANDARD)) {
+    @Override
+    List<Contender> settings(Race race, Shape shape, int threads) {
+      return List.of(new Nd4jContender(shape));
+    }
   };
 
   private static final int ONEDNN_BLOCK = 32;

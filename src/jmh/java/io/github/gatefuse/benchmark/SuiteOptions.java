@@ -48,7 +48,7 @@ record SuiteOptions(
         --check           only compare results, time nothing
         --only PART,...   standard, refine, bfloat16, int8 (the LSTMs against peers), ragged (what
                           uneven lengths cost), overhead (of a call), score (of a log)
-        --peers PEER,...  onnxruntime, onednn, libtorch
+        --peers PEER,...  onnxruntime, onednn, libtorch, nd4j
         --shapes BxTxH,.. the shapes for the LSTMs
         --threads N,...   the numbers of threads, each in a process of its own (1,2)
         --log FILE        the log for score (a synthetic one of 1 MB)
