@@ -3,6 +3,8 @@ package io.github.gatefuse.spark;
 
 import static org.apache.spark.sql.functions.col;
 
+import com.sun.management.OperatingSystemMXBean;
+import java.lang.management.ManagementFactory;
 import java.util.Arrays;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
@@ -45,20 +47,29 @@ public final class LinesBenchmark {
             .selectExpr("count(score)", "avg(score)");
     double[] rates = new double[ROUNDS];
     Row last = scores.first();
+    long processor = processorTime();
     for (int round = 0; round < ROUNDS; round++) {
       long begun = System.nanoTime();
       last = scores.first();
       rates[round] = last.getLong(0) / ((System.nanoTime() - begun) / 1e9);
     }
+    double processorSeconds = (processorTime() - processor) / 1e9 / ROUNDS;
     Arrays.sort(rates);
     System.out.printf(
-        "%s: %d lines, mean %.4f, %.0f lines/s, median of %d rounds (%.0f to %.0f)%n",
+        "%s: %d lines, mean %.4f, %.0f lines/s, median of %d rounds (%.0f to %.0f), %.0f lines for"
+            + " each second of a processor%n",
         master,
         last.getLong(0),
         last.getDouble(1),
         rates[ROUNDS / 2],
         ROUNDS,
         rates[0],
-        rates[ROUNDS - 1]);
+        rates[ROUNDS - 1],
+        last.getLong(0) / processorSeconds);
+  }
+
+  /** Of all threads of this process, in ns. */
+  private static long processorTime() {
+    return ManagementFactory.getPlatformMXBean(OperatingSystemMXBean.class).getProcessCpuTime();
   }
 }
