@@ -154,8 +154,7 @@ public final class Rnn implements AutoCloseable {
    * @throws IllegalArgumentException as {@link #load(Path, RnnSpec, String, RnnOptions)} does
    * @throws GatefuseException as {@link #load(Path, RnnSpec, String, RnnOptions)} does
    */
-  public static Rnn load(
-      Safetensors safetensors, RnnSpec spec, String prefix, RnnOptions options) {
+  public static Rnn load(Safetensors safetensors, RnnSpec spec, String prefix, RnnOptions options) {
     return create(spec, safetensors.weights(prefix).of(spec), options);
   }
 
