@@ -139,8 +139,23 @@ public final class Rnn implements AutoCloseable {
    */
   public static Rnn load(Path safetensors, RnnSpec spec, String prefix, RnnOptions options) {
     try (Safetensors file = Safetensors.open(safetensors)) {
-      return create(spec, file.weights(prefix).of(spec), options);
+      return load(file, spec, prefix, options);
     }
+  }
+
+  /**
+   * The same from a file that is open, for programs that read more of it than the network.
+   *
+   * @param safetensors the file, which stays open, and is not needed any more afterwards
+   * @param spec what the network is
+   * @param prefix what its parameter names begin with in the file; empty for nothing
+   * @param options what computes it, and how
+   * @return a network that the caller owns and closes
+   * @throws IllegalArgumentException as {@link #load(Path, RnnSpec, String, RnnOptions)} does
+   * @throws GatefuseException as {@link #load(Path, RnnSpec, String, RnnOptions)} does
+   */
+  public static Rnn load(Safetensors safetensors, RnnSpec spec, String prefix, RnnOptions options) {
+    return create(spec, safetensors.weights(prefix).of(spec), options);
   }
 
   /**

@@ -58,7 +58,11 @@ final class BatchRunner implements AutoCloseable {
       rows.put(b, b);
     }
     state = State.zeros(spec, maxBatch);
-    session = rnn.session(SessionOptions.of(maxSteps, maxBatch).withThreads(options.threads()));
+    session =
+        rnn.session(
+            SessionOptions.of(maxSteps, maxBatch)
+                .withThreads(options.threads())
+                .withRegularization(options.regularization()));
     boolean made = false;
     try {
       first = call();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.gatefuse.serving;
 
+import io.github.gatefuse.Regularization;
 import java.time.Duration;
 import java.util.Objects;
 
@@ -21,6 +22,8 @@ import java.util.Objects;
  * @param workers the threads that run batches, each with a session of its own, at least 1; 0 for as
  *     many as the process may use on the CPU, and one elsewhere
  * @param threads the native threads of each worker's session, its own included, at least 1
+ * @param regularization the zoneout that the network was trained with, which is part of what it
+ *     computes, as {@link io.github.gatefuse.io.StoredModel#regularization} tells it
  */
 public record BatcherOptions(
     Output output,
@@ -30,7 +33,8 @@ public record BatcherOptions(
     int queueCapacity,
     WhenFull whenFull,
     int workers,
-    int threads) {
+    int threads,
+    Regularization regularization) {
   /** What becomes of a request that finds the queue full. */
   public enum WhenFull {
     /** It fails at once with {@link ServingException.Reason#QUEUE_FULL}. */
@@ -50,11 +54,13 @@ public record BatcherOptions(
    * @param whenFull not null
    * @param workers at least 0
    * @param threads at least 1
+   * @param regularization not null
    * @throws IllegalArgumentException naming the component, what was expected and what came
    */
   public BatcherOptions {
     Objects.requireNonNull(output, "output");
     Objects.requireNonNull(maxDelay, "maxDelay");
+    Objects.requireNonNull(regularization, "regularization");
     Objects.requireNonNull(whenFull, "whenFull");
     atLeast("maxBatch", maxBatch, 1);
     atLeast("maxSteps", maxSteps, 1);
@@ -75,13 +81,14 @@ public record BatcherOptions(
   /**
    * Batches of up to 64 requests, in calls of up to 256 steps, that wait for at most one
    * millisecond; 4096 requests may wait, and more are rejected; a worker with one thread for each
-   * processor.
+   * processor; no zoneout.
    *
    * @param output what every request is answered with
    * @return the options
    */
   public static BatcherOptions of(Output output) {
-    return new BatcherOptions(output, 64, 256, Duration.ofMillis(1), 4096, WhenFull.REJECT, 0, 1);
+    return new BatcherOptions(
+        output, 64, 256, Duration.ofMillis(1), 4096, WhenFull.REJECT, 0, 1, Regularization.NONE);
   }
 
   /**
@@ -93,7 +100,7 @@ public record BatcherOptions(
    */
   public BatcherOptions withSizes(int batch, int steps) {
     return new BatcherOptions(
-        output, batch, steps, maxDelay, queueCapacity, whenFull, workers, threads);
+        output, batch, steps, maxDelay, queueCapacity, whenFull, workers, threads, regularization);
   }
 
   /**
@@ -104,7 +111,15 @@ public record BatcherOptions(
    */
   public BatcherOptions withMaxDelay(Duration value) {
     return new BatcherOptions(
-        output, maxBatch, maxSteps, value, queueCapacity, whenFull, workers, threads);
+        output,
+        maxBatch,
+        maxSteps,
+        value,
+        queueCapacity,
+        whenFull,
+        workers,
+        threads,
+        regularization);
   }
 
   /**
@@ -116,7 +131,7 @@ public record BatcherOptions(
    */
   public BatcherOptions withQueue(int capacity, WhenFull policy) {
     return new BatcherOptions(
-        output, maxBatch, maxSteps, maxDelay, capacity, policy, workers, threads);
+        output, maxBatch, maxSteps, maxDelay, capacity, policy, workers, threads, regularization);
   }
 
   /**
@@ -129,6 +144,26 @@ public record BatcherOptions(
    */
   public BatcherOptions withWorkers(int workers, int threads) {
     return new BatcherOptions(
-        output, maxBatch, maxSteps, maxDelay, queueCapacity, whenFull, workers, threads);
+        output,
+        maxBatch,
+        maxSteps,
+        maxDelay,
+        queueCapacity,
+        whenFull,
+        workers,
+        threads,
+        regularization);
+  }
+
+  /**
+   * The same with the zoneout that the network was trained with.
+   *
+   * @param value as {@link io.github.gatefuse.io.StoredModel#regularization} tells it; one that the
+   *     network or the backend does not have is an error of {@link Batcher#start}
+   * @return new options
+   */
+  public BatcherOptions withRegularization(Regularization value) {
+    return new BatcherOptions(
+        output, maxBatch, maxSteps, maxDelay, queueCapacity, whenFull, workers, threads, value);
   }
 }

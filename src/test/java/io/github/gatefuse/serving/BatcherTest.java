@@ -12,8 +12,11 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.github.gatefuse.Backend;
 import io.github.gatefuse.Cell;
 import io.github.gatefuse.GatefuseException;
+import io.github.gatefuse.Regularization;
 import io.github.gatefuse.Rnn;
 import io.github.gatefuse.RnnSpec;
+import io.github.gatefuse.Session;
+import io.github.gatefuse.SessionOptions;
 import io.github.gatefuse.UnreliableBackend;
 import io.github.gatefuse.serving.BatcherOptions.WhenFull;
 import io.github.gatefuse.serving.ServingException.Reason;
@@ -131,6 +134,22 @@ class BatcherTest {
           assertArrayEquals(offline.answer(exchange.request), exchange.future.get());
         }
       }
+    }
+  }
+
+  @Test
+  void aNetworkThatWasTrainedWithZoneoutIsRunWithIt() throws Exception {
+    Regularization zoneout = Regularization.NONE.withZoneout(0.4, 0.25);
+    Request request = request(9);
+    BatcherOptions options =
+        BatcherOptions.of(Output.HIDDEN).withSizes(2, 4).withRegularization(zoneout);
+    try (Rnn rnn = Rnn.create(SPEC, Networks.weights(SPEC, 3));
+        Session session = rnn.session(SessionOptions.of(9, 1).withRegularization(zoneout));
+        Session plain = rnn.session(9, 1);
+        Batcher batcher = Batcher.start(rnn, options)) {
+      float[] expected = session.forward(9, 1, request.x());
+      assertArrayEquals(expected, get(batcher.submit(request)));
+      assertFalse(Arrays.equals(expected, plain.forward(9, 1, request.x())));
     }
   }
 

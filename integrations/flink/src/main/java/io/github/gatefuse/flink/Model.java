@@ -75,10 +75,9 @@ record Model(String path, byte[] bytes, Network network, String prefix) implemen
   }
 
   private Loaded load(Path file, RnnOptions options) {
-    Regularization regularization;
     try (Safetensors tensors = Safetensors.open(file)) {
-      regularization = StoredModel.regularization(tensors);
+      Regularization regularization = StoredModel.regularization(tensors);
+      return new Loaded(Rnn.load(tensors, spec(), prefix, options), regularization);
     }
-    return new Loaded(Rnn.load(file, spec(), prefix, options), regularization);
   }
 }
