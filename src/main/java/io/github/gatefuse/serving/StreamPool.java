@@ -19,6 +19,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.IntConsumer;
 import java.util.function.LongSupplier;
 
 /**
@@ -138,19 +139,20 @@ public final class StreamPool implements AutoCloseable {
    *
    * @return its number
    * @throws ServingException if the pool is closed, or full and not to evict
+   * @throws io.github.gatefuse.GatefuseException if the network's device fails; no stream is open
+   *     then
    */
   public long open() {
     lock.lock();
     try {
-      long stream = add();
-      states.clear((int) stream);
-      return stream;
+      return add(states::clear);
     } finally {
       lock.unlock();
     }
   }
 
-  private long add() {
+  /** A new stream, if its state can be set in its row. */
+  private long add(IntConsumer setState) {
     checkOpen();
     if (table.isFull()) {
       if (options.whenFull() == WhenFull.REJECT) {
@@ -160,8 +162,18 @@ public final class StreamPool implements AutoCloseable {
       }
       evictOldest();
     }
+    long stream = table.add(clock.getAsLong());
+    boolean set = false;
+    try {
+      setState.accept((int) stream);
+      set = true;
+    } finally {
+      if (!set) {
+        table.remove((int) stream);
+      }
+    }
     opened++;
-    return table.add(clock.getAsLong());
+    return stream;
   }
 
   private void checkOpen() {
@@ -367,6 +379,7 @@ public final class StreamPool implements AutoCloseable {
    * @param stream an open stream, which stays open
    * @return the bytes
    * @throws ServingException if the stream is not open, or the pool is closed
+   * @throws io.github.gatefuse.GatefuseException if the network's device fails
    */
   public byte[] exportState(long stream) {
     lock.lock();
@@ -386,14 +399,14 @@ public final class StreamPool implements AutoCloseable {
    * @return the new stream
    * @throws ServingException if the bytes are damaged or of another network, saying so, if the pool
    *     is closed, or full and not to evict
+   * @throws io.github.gatefuse.GatefuseException if the network's device fails; no stream is open
+   *     then
    */
   public long importState(byte[] bytes) {
     StreamState imported = StreamState.decode(spec, fingerprint, bytes);
     lock.lock();
     try {
-      long stream = add();
-      states.write((int) stream, imported);
-      return stream;
+      return add(row -> states.write(row, imported));
     } finally {
       lock.unlock();
     }
