@@ -136,35 +136,37 @@ void agrees_with_the_cpu(const std::string& name, const std::string& direction, 
 
 // Runs of all sizes at once on one kernel, each thread on its stream and nobody waiting in between.
 void serves_many_streams(const char* direction) {
-  constexpr int kThreads = 3;
+  constexpr int kThreads = 3, kRuns = 4;
   const int64_t directions = std::string(direction) == "bidirectional" ? 2 : 1;
   Node host(direction);
   Node node(direction, 0, true, "LSTM", kProvider);
   CHECK_EQ(host.create(), "");
   CHECK_EQ(node.create(), "");
+  const CallersStream streams[kThreads];
+  std::vector<std::unique_ptr<Run>> runs;
+  std::vector<std::unique_ptr<DeviceRun>> on_device;
+  for (int i = 0; i < kThreads * kRuns; ++i) {
+    const int seed = i / kRuns + i % kRuns;
+    runs.push_back(
+        std::make_unique<Run>(host, 1 + seed, 1 + (3 * seed) % 5, directions, seed, false));
+    CHECK_EQ(runs[i]->go(host), "");
+    on_device.push_back(std::make_unique<DeviceRun>(*runs[i], streams[i / kRuns]));
+  }
   std::atomic<int> good{0};
   std::vector<std::thread> threads;
-  for (int i = 0; i < kThreads; ++i) {
-    threads.emplace_back([&, i] {
-      const CallersStream stream;
-      std::vector<std::unique_ptr<Run>> runs;
-      std::vector<std::unique_ptr<DeviceRun>> on_device;
-      for (int seed = i; seed < i + 4; ++seed) {
-        runs.push_back(
-            std::make_unique<Run>(host, 1 + seed, 1 + (3 * seed) % 5, directions, seed, false));
-        good += runs.back()->go(host).empty();
-        on_device.push_back(std::make_unique<DeviceRun>(*runs.back(), stream));
-      }
-      for (auto& run : on_device) good += run->go(node).empty();
-      stream.wait();
-      for (size_t r = 0; r < runs.size(); ++r) {
-        good += largest_difference(on_device[r]->output(0), runs[r]->output(0)) < 2e-6 &&
-                largest_difference(on_device[r]->output(2), runs[r]->output(2)) < 2e-6;
-      }
+  for (int thread = 0; thread < kThreads; ++thread) {
+    threads.emplace_back([&, thread] {
+      for (int i = 0; i < kRuns; ++i) good += on_device[thread * kRuns + i]->go(node).empty();
     });
   }
   for (std::thread& thread : threads) thread.join();
-  CHECK_EQ(good.load(), kThreads * 4 * 3);
+  CHECK_EQ(good.load(), kThreads * kRuns);
+  for (const CallersStream& stream : streams) stream.wait();
+  for (int i = 0; i < kThreads * kRuns; ++i) {
+    for (const size_t output : {0, 1, 2}) {
+      CHECK(largest_difference(on_device[i]->output(output), runs[i]->output(output)) < 2e-6);
+    }
+  }
 }
 
 // Whichever call of ONNX Runtime fails, the answer is its sentence, and the kernel goes on. So it

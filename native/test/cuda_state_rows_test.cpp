@@ -58,23 +58,26 @@ void check_case(const gf_spec& spec, int tier, int precision, int steps, int bat
       [&](const gf_io& io) { run(runner, io); }, [&] { return placed.result(); });
 }
 
-// All cells, tiers, precisions and places come by in turn.
+// All cells, tiers, precisions and places come by in turn. In ThreadSanitizer's build each cell has
+// one tier.
 void check_networks() {
   int turn = 0;
   for (int cell = 0; cell < kCells; ++cell) {
     for (const int tier : kTiers) {
+      ++turn;
+      if (kThreadSanitizer && !in_turn(tier + cell, 4)) continue;
       gf_spec spec = make_spec(cell, 3, 12, turn % 2 + 1, turn / 2 % 2 + 1);
       if (has_scans(cell)) spec.chunk = 3;
       if (turn % 3 == 0) spec.outputs = 5;
       check_case(spec, tier, kPrecisions[(turn + cell) % 4], turn % 5 == 0 ? 1 : 4, 5, 13,
                  kCases[(turn + cell) % std::size(kCases)], 100 + turn);
-      ++turn;
     }
   }
   const gf_spec spec = make_spec(GF_LSTM_REFINE, 3, 9, 2);
   for (const Places& places : kCases)
     check_case(spec, GF_TIER_SLICE, GF_FLOAT32, 3, 4, 6, places, 7);
   // More rows than the parameters of a launch hold.
+  if (kThreadSanitizer) return;
   check_case(make_spec(GF_GRU, 1, 1), GF_TIER_SLICE, GF_FLOAT32, 1, 1000, 1500, kCases[0], 9);
   check_case(make_spec(GF_GRU, 1, 1), GF_TIER_SLICE, GF_FLOAT32, 1, 1000, 1500, kCases[4], 8);
 }
