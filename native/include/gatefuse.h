@@ -40,7 +40,7 @@ extern "C" {
 /* ---- Version --------------------------------------------------------------------------------- */
 
 #define GF_VERSION_MAJOR 1
-#define GF_VERSION_MINOR 3
+#define GF_VERSION_MINOR 4
 
 /*
  * The version of this interface that the library was built with: major * 1000 + minor.
@@ -118,6 +118,44 @@ GF_API gf_status gf_host_allocate(int32_t backend, int64_t bytes, void** out);
 
 /* Ends memory of gf_host_allocate. null is allowed and does nothing. Since 1.1. */
 GF_API void gf_host_free(int32_t backend, void* memory);
+
+/*
+ * Memory of a device, for callers who have no runtime of their own for it. backend:
+ * GF_BACKEND_CUDA; the CPU has no memory but the host's. device: 0 .. gf_device_count - 1. bytes:
+ * >= 1. out: not null; receives zeroed memory aligned to 256 bytes, which the caller owns and ends
+ * with gf_device_free of the same backend. Thread-safe. Since 1.4.
+ */
+GF_API gf_status gf_device_allocate(int32_t backend, int32_t device, int64_t bytes, void** out);
+
+/* Ends memory of gf_device_allocate, which no call may use any more. null is allowed and does
+   nothing. Since 1.4. */
+GF_API void gf_device_free(int32_t backend, void* memory);
+
+/* A copy of values of 4 bytes, in pieces that lie apart: value v of piece (i, j) is that at
+   i * outer stride + j * inner stride + v, of strides in values, which may be 0 or negative. */
+typedef struct gf_copy {
+  uint32_t struct_size; /* sizeof(gf_copy) */
+  int32_t device;       /* 0 .. gf_device_count - 1 */
+  void* to;             /* not null; memory of the device, or of the host */
+  const void* from;     /* the same */
+  int64_t values;       /* of a piece, >= 1 */
+  int64_t inner;        /* pieces (i, 0 .. inner - 1), >= 1 */
+  int64_t outer;        /* pieces (0 .. outer - 1, j), >= 1 */
+  int64_t to_inner;     /* strides */
+  int64_t to_outer;
+  int64_t from_inner;
+  int64_t from_outer;
+  void* stream;       /* as in gf_io; null: the device's default stream */
+  int32_t completion; /* GF_ON_RETURN or GF_ON_STREAM, where host memory must be page-locked */
+} gf_copy;
+
+/*
+ * Copies between host memory and memory of a device, either way, or within one of them. Pieces that
+ * are written must overlap nothing. On its stream the copy is in its place; with other streams,
+ * such as those of sessions, it is not ordered, so that calls which use the memory have to be
+ * complete. backend: as in gf_device_allocate. copy: not null. Thread-safe. Since 1.4.
+ */
+GF_API gf_status gf_device_copy(int32_t backend, const gf_copy* copy);
 
 /* ---- Network --------------------------------------------------------------------------------- */
 
@@ -377,7 +415,9 @@ enum {
  * the batch begins with row state_rows[b] of the pools h0 and c0 and leaves its final state in that
  * row of hn and cn. So a batch is picked from any number of streams, in place where hn is h0; rows
  * that it does not name are neither read nor written. A row out of range or named twice is an
- * error that names it.
+ * error that names it. On CUDA the pools may lie in device memory, in page-locked host memory,
+ * whose rows the kernels read and write where they are, or, in calls that are complete on return,
+ * in any host memory, whose rows the host copies. A captured graph keeps the rows of its capture.
  */
 typedef struct gf_io {
   uint32_t struct_size;    /* sizeof(gf_io) */
@@ -405,10 +445,13 @@ typedef struct gf_io {
                               other masks, the same number the same ones. A captured graph
                               keeps the draw of its capture */
   const int32_t* state_rows; /* since 1.3: [B], each 0 .. state_capacity-1, no two the same; null:
-                                row b of the states is that of the batch. Of the CPU backend, in
-                                sessions of GF_BACKWARD_NONE */
+                                row b of the states is that of the batch. In sessions of
+                                GF_BACKWARD_NONE; of the CPU backend, since 1.4 also of CUDA */
   int64_t state_capacity;    /* since 1.3: rows of each slot of the pools, >= 1; read with
                                 state_rows alone */
+  int32_t state_memory;      /* since 1.4: where h0, c0, hn and cn lie: GF_MEMORY_HOST: where
+                                `memory` says, or, of the CUDA backend, GF_MEMORY_DEVICE: in memory
+                                of the model's device, whatever the other buffers are in */
 } gf_io;
 
 /*

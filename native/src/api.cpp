@@ -47,6 +47,13 @@ void not_null(const Pointer* pointer, const char* name) {
   }
 }
 
+void at_least(const char* name, int64_t value, int64_t least) {
+  if (value < least) {
+    throw Error(GF_INVALID_ARGUMENT, "%s: expected at least %lld, got %lld", name,
+                static_cast<long long>(least), static_cast<long long>(value));
+  }
+}
+
 const gf_backend_table* backend_table(int32_t backend) {
   if (backend == 0 || backend == GF_BACKEND_CPU) return cpu::backend_table();
   if (backend != GF_BACKEND_CUDA) {
@@ -70,10 +77,7 @@ void write_text(char* text, int64_t capacity, const char* from) {
 
 void check_text(const char* text, int64_t capacity) {
   not_null(text, "text");
-  if (capacity < 1) {
-    throw Error(GF_INVALID_ARGUMENT, "capacity: expected at least 1, got %lld",
-                static_cast<long long>(capacity));
-  }
+  at_least("capacity", capacity, 1);
 }
 
 const char* dl_reason() {
@@ -151,10 +155,7 @@ gf_status gf_device_count(int32_t backend, int32_t* count) {
 gf_status gf_host_allocate(int32_t backend, int64_t bytes, void** out) {
   return call([&] {
     not_null(out, "out");
-    if (bytes < 1) {
-      throw Error(GF_INVALID_ARGUMENT, "bytes: expected at least 1, got %lld",
-                  static_cast<long long>(bytes));
-    }
+    at_least("bytes", bytes, 1);
     gf_message message = {};
     check(loaded_table(backend)->host_allocate(bytes, out, &message), message);
   });
@@ -163,6 +164,33 @@ gf_status gf_host_allocate(int32_t backend, int64_t bytes, void** out) {
 void gf_host_free(int32_t backend, void* memory) {
   if (memory == nullptr) return;
   call([&] { loaded_table(backend)->host_free(memory); });
+}
+
+gf_status gf_device_allocate(int32_t backend, int32_t device, int64_t bytes, void** out) {
+  return call([&] {
+    not_null(out, "out");
+    at_least("bytes", bytes, 1);
+    gf_message message = {};
+    check(loaded_table(backend)->device_allocate(device, bytes, out, &message), message);
+  });
+}
+
+void gf_device_free(int32_t backend, void* memory) {
+  if (memory == nullptr) return;
+  call([&] { loaded_table(backend)->device_free(memory); });
+}
+
+gf_status gf_device_copy(int32_t backend, const gf_copy* copy) {
+  return call([&] {
+    const gf_copy given = read_struct(copy, "copy");
+    not_null(given.to, "to");
+    not_null(given.from, "from");
+    at_least("values", given.values, 1);
+    at_least("inner", given.inner, 1);
+    at_least("outer", given.outer, 1);
+    gf_message message = {};
+    check(loaded_table(backend)->device_copy(&given, &message), message);
+  });
 }
 
 gf_status gf_tensor_count(const gf_spec* spec, int32_t* count) {

@@ -15,7 +15,7 @@
 extern "C" {
 #endif
 
-#define GF_BACKEND_TABLE_VERSION 3
+#define GF_BACKEND_TABLE_VERSION 4
 
 typedef struct gf_message {
   char text[512]; /* zero-terminated */
@@ -30,6 +30,9 @@ typedef struct gf_backend_table {
   int32_t (*device_count)(void);
   gf_status (*host_allocate)(int64_t bytes, void** out, gf_message* message);
   void (*host_free)(void* memory);
+  gf_status (*device_allocate)(int32_t device, int64_t bytes, void** out, gf_message* message);
+  void (*device_free)(void* memory);
+  gf_status (*device_copy)(const gf_copy* copy, gf_message* message);
 
   gf_status (*model_create)(const gf_spec* spec, const gf_model_options* options, void** model,
                             gf_message* message);

@@ -28,6 +28,7 @@ void in_range(const char* name, int64_t value, int64_t least, int64_t most) {
 void check_call(const Spec& spec, const gf_io& io, int64_t max_steps, int64_t max_batch) {
   in_range("layout", io.layout, GF_TIME_MAJOR, GF_BATCH_MAJOR);
   in_range("memory", io.memory, GF_MEMORY_HOST, GF_MEMORY_DEVICE);
+  in_range("state_memory", io.state_memory, GF_MEMORY_HOST, GF_MEMORY_DEVICE);
   in_range("completion", io.completion, GF_ON_RETURN, GF_ON_STREAM);
   in_range("training", io.training, 0, 1);
   in_range("steps", io.steps, 1, max_steps);
@@ -46,6 +47,12 @@ void check_call(const Spec& spec, const gf_io& io, int64_t max_steps, int64_t ma
   }
   if (io.target_log_probs != nullptr) needs("targets", io.targets, true, "[T, B] targets");
   if (io.state_rows != nullptr) in_range("state_capacity", io.state_capacity, 1, INT64_MAX);
+}
+
+void check_state_rows(const gf_io& io, bool keeps_way_back) {
+  if (keeps_way_back) {
+    needs("state_rows", io.state_rows, false, "null in a session with a backward pass");
+  }
 }
 
 void check_gradients(const Spec& spec, const gf_gradients& gradients) {

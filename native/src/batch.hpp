@@ -15,6 +15,9 @@ void in_range(const char* name, int64_t value, int64_t least, int64_t most);
 // Checks the sizes of a call, and which pointers are there and which are null.
 void check_call(const Spec& spec, const gf_io& io, int64_t max_steps, int64_t max_batch);
 
+// Only a session that keeps nothing for a way back picks states by row.
+void check_state_rows(const gf_io& io, bool keeps_way_back);
+
 // Checks which pointers of a way back are there and which are null.
 void check_gradients(const Spec& spec, const gf_gradients& gradients);
 
@@ -52,6 +55,8 @@ class StateRows {
 
   // Takes over the rows of a call whose sizes have been checked, a copy as of the lengths.
   void take(const gf_io& io);
+  // By the caller's row; of a call that has any.
+  const int32_t* rows() const { return rows_; }
 
   // The index of a slot's state of the caller's row b, among [L*D, B] or [L*D, state_capacity].
   int64_t place(int64_t slot, int32_t b) const {

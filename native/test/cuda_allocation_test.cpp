@@ -51,6 +51,20 @@ void check_calls(const Network& network, int tier) {
   }
 }
 
+// States by row, here those of the batch turned round.
+void check_state_rows(const Network& network) {
+  const Runner runner(network, kSteps, kBatch);
+  const Call call = random_call(network.spec, kSteps, kBatch, true, true, 3);
+  int32_t rows[kBatch];
+  for (int b = 0; b < kBatch; ++b) rows[b] = kBatch - 1 - b;
+  for (const Place place : kPlaces) {
+    PlacedCall placed(network.spec, call, place);
+    placed.io.state_rows = rows;
+    placed.io.state_capacity = kBatch;
+    check_call(runner.session, placed.io, nullptr);
+  }
+}
+
 // There and back, with gradients by the state before and all parameters.
 void check_way_back(const Network& network, int tier) {
   const gf_session_options options =
@@ -101,6 +115,7 @@ int main() {
       if (!tier_fits(network, tier)) continue;
       check_calls(network, tier);
       check_way_back(network, tier);
+      if (tier == GF_TIER_SLICE) check_state_rows(network);
     }
   }
   return result();

@@ -298,9 +298,9 @@ void check_places() {
   Good good(plain, false, kOptions);
   const Buffer<float> x(Place::kDevice, good.call.x);
   EXPECT_FIELD(good, x, x.get(), "x: expected host memory, as `memory` says, got device memory");
-  const int32_t rows[] = {0, 1, 2};
-  good.io.state_capacity = 3;
-  EXPECT_FIELD(good, state_rows, rows, "state_rows: expected null on CUDA, got a pointer");
+  // States alone in device memory.
+  EXPECT_FIELD(good, state_memory, GF_MEMORY_DEVICE,
+               "h0: expected device memory, as `state_memory` says, got host memory");
 }
 
 // ---- Integers that only a kernel sees -----------------------------------------------------------

@@ -317,7 +317,7 @@ void check_texts() {
   CHECK_EQ(std::string(text, 10), std::string("backend=\0x", 10));
   CHECK_EQ(gf_backend_describe(GF_BACKEND_CPU, text, 1), GF_OK);
   CHECK_EQ(std::string(text, 2), std::string("\0a", 2));
-  CHECK_EQ(gf_version(), 1003);
+  CHECK_EQ(gf_version(), 1004);
 }
 
 // ---- Forward ----------------------------------------------------------------------------------
@@ -344,7 +344,7 @@ void check_backend_load() {
   EXPECT_ERROR(GF_BACKEND_UNAVAILABLE, gf_backend_load(GATEFUSE_LIBRARY),
                "expected it to export gatefuse_backend_table");
   EXPECT_ERROR(GF_BACKEND_UNAVAILABLE, gf_backend_load(FAKE_OTHER_VERSION),
-               "expected table version 3 of backend 2, got 77 of 2");
+               "expected table version 4 of backend 2, got 77 of 2");
   EXPECT_ERROR(GF_BACKEND_UNAVAILABLE, gf_backend_load(FAKE_UNAVAILABLE), "fake: no device");
   char text[256] = "";
   CHECK_EQ(gf_backend_describe(GF_BACKEND_CUDA, text, sizeof text), GF_OK);
@@ -376,6 +376,13 @@ void check_devices_and_memory() {
   EXPECT_ERROR(GF_OUT_OF_MEMORY, gf_host_allocate(GF_BACKEND_CPU, int64_t{1} << 50, &memory),
                "could not be had");
   EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_session_synchronize(nullptr), "session", "null");
+  EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_device_allocate(GF_BACKEND_CPU, 0, 4, &memory),
+               "expected a backend with a device of its own, got the CPU's");
+  float one = 1, other = 2;
+  const gf_copy copy = {sizeof copy, 0, &one, &other, 1, 1, 1, 0, 0, 0, 0, nullptr, GF_ON_RETURN};
+  EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_device_copy(GF_BACKEND_CPU, &copy),
+               "expected a backend with a device of its own, got the CPU's");
+  gf_device_free(GF_BACKEND_CPU, nullptr);
 }
 
 // A backend from a library is asked for what it is asked for, and its failures come through.

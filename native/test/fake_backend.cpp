@@ -33,6 +33,16 @@ gf_status host_allocate(int64_t, void** out, gf_message* message) {
   return GF_OUT_OF_MEMORY;
 }
 void host_free(void*) {}
+gf_status device_allocate(int32_t, int64_t, void** out, gf_message* message) {
+  *out = nullptr;
+  say(message, "fake: no device memory");
+  return GF_OUT_OF_MEMORY;
+}
+void device_free(void*) {}
+gf_status device_copy(const gf_copy*, gf_message* message) {
+  say(message, "fake: the device is gone");
+  return GF_CONTEXT_LOST;
+}
 gf_status model_create(const gf_spec*, const gf_model_options*, void** model, gf_message*) {
   ++models;
   *model = &models;
@@ -84,13 +94,12 @@ gf_status session_synchronize(void*, gf_message* message) {
 }
 
 constexpr gf_backend_table kTable = {
-    FAKE_VERSION,         GF_BACKEND_CUDA,  describe,
-    device_count,         host_allocate,    host_free,
-    model_create,         model_set_tensor, model_update,
-    model_bytes,          model_destroy,    session_create,
-    session_bytes_needed, session_bytes,    session_path,
-    session_destroy,      forward,          backward,
-    session_synchronize,
+    FAKE_VERSION,  GF_BACKEND_CUDA,     describe,         device_count,
+    host_allocate, host_free,           device_allocate,  device_free,
+    device_copy,   model_create,        model_set_tensor, model_update,
+    model_bytes,   model_destroy,       session_create,   session_bytes_needed,
+    session_bytes, session_path,        session_destroy,  forward,
+    backward,      session_synchronize,
 };
 
 }  // namespace

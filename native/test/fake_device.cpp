@@ -55,6 +55,27 @@ void host_free(void* memory) {
   --blocks;
 }
 
+gf_status device_allocate(int32_t, int64_t bytes, void** out, gf_message* message) {
+  if (bytes > 1 << 20) return fail(message, GF_OUT_OF_MEMORY, "fake: no device memory");
+  *out = std::calloc(1, static_cast<size_t>(bytes));
+  ++blocks;
+  return GF_OK;
+}
+
+void device_free(void* memory) { host_free(memory); }
+
+gf_status device_copy(const gf_copy* copy, gf_message*) {
+  for (int64_t i = 0; i < copy->outer; ++i) {
+    for (int64_t j = 0; j < copy->inner; ++j) {
+      std::memcpy(
+          static_cast<float*>(copy->to) + i * copy->to_outer + j * copy->to_inner,
+          static_cast<const float*>(copy->from) + i * copy->from_outer + j * copy->from_inner,
+          static_cast<size_t>(copy->values) * sizeof(float));
+    }
+  }
+  return GF_OK;
+}
+
 gf_status model_create(const gf_spec*, const gf_model_options* options, void** model,
                        gf_message* message) {
   if (options->device == 1 && options->precision == GF_TF32) {
@@ -141,6 +162,9 @@ constexpr gf_backend_table kTable = {
     device_count,
     host_allocate,
     host_free,
+    device_allocate,
+    device_free,
+    device_copy,
     model_create,
     model_set_tensor,
     model_update,

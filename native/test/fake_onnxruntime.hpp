@@ -25,6 +25,7 @@ struct Value {
   std::vector<int64_t> shape;
   std::vector<float> floats;
   std::vector<int32_t> integers;
+  float* device = nullptr;  // in place of the floats: memory of a device, which a test owns
 };
 
 struct TensorInfo {
@@ -45,6 +46,7 @@ struct KernelContext {
   std::vector<const Value*> inputs;
   std::vector<bool> wanted;  // by output
   std::vector<Value> outputs;
+  void* stream = nullptr;
 };
 
 struct Allocator {};
@@ -232,12 +234,18 @@ class Functions {
       (*value)->shape.assign(shape, shape + rank);
       int64_t count = 1;
       for (size_t i = 0; i < rank; ++i) count *= shape[i];
+      if ((*value)->device != nullptr) return status;
       (*value)->floats.assign(static_cast<size_t>(count), -7.0f);  // all of it has to be written
       return status;
     });
     put<GetData>([](Value* value, void** data) {
-      *data = value->type == kFloat ? static_cast<void*>(value->floats.data())
-                                    : static_cast<void*>(value->integers.data());
+      *data = value->device != nullptr ? value->device
+              : value->type == kFloat  ? static_cast<void*>(value->floats.data())
+                                       : static_cast<void*>(value->integers.data());
+      return fails_now();
+    });
+    put<GetComputeStream>([](const KernelContext* context, void** stream) {
+      *stream = context->stream;
       return fails_now();
     });
     put<GetTensorInfo>([](const Value* value, TensorInfo** info) {

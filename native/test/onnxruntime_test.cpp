@@ -4,119 +4,15 @@
 // failures of every function that is called, and that nothing is left behind. What they compute is
 // tested in Java, on ONNX Runtime itself; here directions and layouts are held to one another.
 #include <algorithm>
-#include <iterator>
-#include <random>
 #include <thread>
 
-#include "check.hpp"
-#include "fake_onnxruntime.hpp"
 #include "gatefuse.h"
+#include "onnxruntime_support.hpp"
 
 using namespace gatefuse::test;
 using namespace gatefuse::test::fake;
 
-extern "C" Status* RegisterCustomOps(SessionOptions* options, const ApiBase* base);
-
 namespace {
-
-constexpr int kHidden = 5;
-constexpr int kInput = 3;
-
-const Functions functions;
-const Functions older_functions;
-const char* version = "1.29.0";
-const ApiBase base = {
-    [](uint32_t asked) { return asked == 26 ? functions.table() : older_functions.table(); },
-    [] { return version; }};
-
-// The sentence of a status, which is released.
-std::string said(Status* status) {
-  if (status == nullptr) return "";
-  const std::string message = status->message;
-  ReleaseStatus::call(functions.table(), status);
-  return message;
-}
-
-bool contains(const std::string& text, const char* part) {
-  if (text.find(part) != std::string::npos) return true;
-  std::fprintf(stderr, "\"%s\" is not in \"%s\"\n", part, text.c_str());
-  return false;
-}
-
-const CustomOp* find(const std::string& name) {
-  SessionOptions options;
-  CHECK_EQ(said(RegisterCustomOps(&options, &base)), "");
-  for (const CustomOp* op : options.domains.at(0)->operators) {
-    if (op->name(op) == name) return op;
-  }
-  return nullptr;
-}
-
-Value random_value(std::vector<int64_t> shape, int seed) {
-  std::mt19937 random(seed);
-  std::uniform_real_distribution<float> uniform(-0.7f, 0.7f);
-  Value value;
-  value.shape = std::move(shape);
-  int64_t count = 1;
-  for (const int64_t size : value.shape) count *= size;
-  for (int64_t i = 0; i < count; ++i) value.floats.push_back(uniform(random));
-  return value;
-}
-
-// An LSTM with constant weights, or with weights that are fed.
-struct Node {
-  Value w, r, b;
-  KernelInfo info;
-  void* kernel = nullptr;
-  const CustomOp* op = find("LSTM");
-
-  explicit Node(const std::string& direction, int64_t layout = 0, bool constant = true) {
-    const int64_t directions = direction == "bidirectional" ? 2 : 1;
-    w = random_value({directions, 4 * kHidden, kInput}, 1);
-    r = random_value({directions, 4 * kHidden, kHidden}, 2);
-    b = random_value({directions, 8 * kHidden}, 3);
-    info.name = "node";
-    info.inputs = {"X", "W", "R", "B", "lengths", "h0", "c0"};
-    info.integers = {{"hidden_size", kHidden}, {"layout", layout}};
-    info.texts = {{"direction", direction}};
-    info.lists = {{"activations", {}}};
-    for (int64_t d = 0; d < directions; ++d) {
-      for (const char* name : {"Sigmoid", "tanh", "Tanh"})
-        info.lists["activations"].push_back(name);
-    }
-    if (constant) info.constants = {{1, &w}, {2, &r}, {3, &b}};
-  }
-  ~Node() {
-    if (kernel != nullptr) op->destroy(kernel);
-  }
-  Node(const Node&) = delete;
-
-  std::string create() { return said(op->create_or_say(op, functions.table(), &info, &kernel)); }
-};
-
-struct Run {
-  Value x, lengths, h0, c0;
-  KernelContext context;
-
-  Run(Node& node, int64_t steps, int64_t batch, int64_t directions, int seed, bool batch_major)
-      : x(random_value({batch_major ? batch : steps, batch_major ? steps : batch, kInput}, seed)),
-        h0(random_value(
-            {batch_major ? batch : directions, batch_major ? directions : batch, kHidden},
-            seed + 1)),
-        c0(random_value(h0.shape, seed + 2)) {
-    lengths.type = kInt32;
-    lengths.shape = {batch};
-    for (int64_t row = 0; row < batch; ++row) {
-      lengths.integers.push_back(static_cast<int32_t>((seed + 2 * row) % (steps + 1)));
-    }
-    context.inputs = {&x, &node.w, &node.r, &node.b, &lengths, &h0, &c0};
-    context.wanted = {true, true, true};
-    context.outputs.resize(3);
-  }
-
-  std::string go(const Node& node) { return said(node.op->compute_or_say(node.kernel, &context)); }
-  const std::vector<float>& output(size_t index) const { return context.outputs[index].floats; }
-};
 
 void registers_its_operators() {
   SessionOptions options;

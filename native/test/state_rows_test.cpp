@@ -3,13 +3,12 @@
 // States in pools (gf_io.state_rows): the bits are those of a batch whose states lie in its own
 // order, rows that a call does not name stay as they are, and what does not fit is refused. And
 // batches of several blocks, which have the bits of their rows alone.
-#include <algorithm>
-#include <numeric>
-#include <string>
+#include "state_rows.hpp"
+
+#include <memory>
 
 #include "cpu/team.hpp"
 #include "cutting.hpp"
-#include "errors.hpp"
 
 using namespace gatefuse;
 using namespace gatefuse::test;
@@ -18,38 +17,17 @@ namespace {
 
 constexpr int kBlockRows = 256;  // as session.cpp has it: larger batches are several blocks
 
-void expect(bool good, const std::string& what, int line) {
-  report(good, __FILE__, line, good ? "" : what);
-}
-
-// A batch's state [L*D, B, H] spread over a pool [L*D, capacity, H] of NaN, or back.
-std::vector<float> spread(const gf_spec& spec, const std::vector<float>& state,
-                          const std::vector<int32_t>& rows, int capacity) {
-  if (state.empty()) return {};
-  std::vector<float> pool(state_size(spec, capacity), std::numeric_limits<float>::quiet_NaN());
-  const int batch = static_cast<int>(rows.size());
-  for (int slot = 0; slot < spec.layers * spec.directions; ++slot) {
-    for (int b = 0; b < batch; ++b) {
-      std::copy_n(&state[(slot * batch + b) * spec.hidden_size], spec.hidden_size,
-                  &pool[(slot * capacity + rows[b]) * spec.hidden_size]);
-    }
-  }
-  return pool;
-}
-
 struct Case {
   gf_spec spec;
   int steps, batch, capacity, threads;
 };
 
-std::vector<int32_t> scattered_rows(const Case& of, uint64_t seed) {
-  std::vector<int32_t> rows(of.capacity);
-  std::iota(rows.begin(), rows.end(), 0);
-  Random random(seed);
-  for (int i = of.capacity - 1; i > 0; --i) std::swap(rows[i], rows[random.below(i + 1)]);
-  rows.resize(of.batch);
-  return rows;
-}
+// A pool in host memory.
+struct HostPool {
+  std::vector<float> all;
+  float* get() { return pointer(all); }
+  const std::vector<float>& values() const { return all; }
+};
 
 void check_case(const Case& of, int32_t set, int32_t precision, uint64_t seed) {
   const Network network(of.spec, seed, {sizeof(gf_model_options), 0, set, precision, 0});
@@ -60,40 +38,17 @@ void check_case(const Case& of, int32_t set, int32_t precision, uint64_t seed) {
                            std::to_string(of.batch) + ", threads " + std::to_string(of.threads);
   const Result expected = forward(runner, call);
 
-  const std::vector<int32_t> rows = scattered_rows(of, seed + 2);
-  std::vector<float> h = spread(of.spec, call.h0, rows, of.capacity);
-  std::vector<float> c = spread(of.spec, call.c0, rows, of.capacity);
-  const std::vector<float> h_before = h;
   Result actual = make_result(of.spec, of.steps, of.batch);
-  gf_io io = make_io(call, actual);
-  io.state_rows = rows.data();
-  io.state_capacity = of.capacity;
-  io.h0 = pointer(h);
-  io.c0 = pointer(c);
-
-  // Into other pools, and in place.
-  std::vector<float> hn(h.size(), std::numeric_limits<float>::quiet_NaN());
-  std::vector<float> cn(c.size(), std::numeric_limits<float>::quiet_NaN());
-  io.hn = pointer(hn);
-  io.cn = pointer(cn);
-  for (int time = 0; time < 2; ++time) {
-    report(gf_forward(runner.session, &io) == GF_OK, __FILE__, __LINE__, gf_last_error());
-    expect(same_bits(actual.y, expected.y), what + ": y", __LINE__);
-    expect(same_bits(actual.logits, expected.logits), what + ": logits", __LINE__);
-    const std::vector<float>& h_after = time == 0 ? hn : h;
-    const std::vector<float>& c_after = time == 0 ? cn : c;
-    // NaN in all rows that were not named, bit by bit.
-    expect(same_bits(h_after, spread(of.spec, expected.hn, rows, of.capacity)), what + ": hn",
-           __LINE__);
-    expect(same_bits(c_after, spread(of.spec, expected.cn, rows, of.capacity)), what + ": cn",
-           __LINE__);
-    if (time == 0) expect(same_bits(h, h_before), what + ": h0 was written", __LINE__);
-    io.hn = pointer(h);
-    io.cn = pointer(c);
-  }
+  test::check_pools(
+      what, of.spec, call, expected, of.capacity, seed + 2, make_io(call, actual),
+      [](const std::vector<float>& values) { return std::make_unique<HostPool>(HostPool{values}); },
+      [&](const gf_io& io) {
+        report(gf_forward(runner.session, &io) == GF_OK, __FILE__, __LINE__, gf_last_error());
+      },
+      [&] { return actual; });
 }
 
-void check_pools() {
+void check_networks() {
   int turn = 0;
   for (const int32_t set : instruction_sets()) {
     for (int cell = 0; cell < kCells; ++cell) {
@@ -136,36 +91,11 @@ void check_blocks(int cell, int32_t set, int steps, int threads) {
   check_case({spec, steps, batch, 3 * batch, threads}, set, GF_FLOAT32, 7);
 }
 
-void check_errors() {
+// What the CPU has not.
+void check_device_states() {
   Good good(make_spec(GF_LSTM, 4, 8), true);
-  const std::vector<int32_t> rows = {2, 0, 1};
-  std::vector<float> pool(state_size(good.network.spec, 3));
-  std::vector<float> cells(pool);
-  good.io.h0 = good.io.hn = pool.data();
-  good.io.c0 = good.io.cn = cells.data();
-  good.io.state_rows = rows.data();
-  good.io.state_capacity = 3;
-  CHECK_EQ(good.run(), GF_OK);
-  EXPECT_FIELD(good, state_capacity, 0, "state_capacity: expected 1 .. ");
-  EXPECT_FIELD(good, state_capacity, 2, "state_rows[0]: expected 0 .. 1, got 2");
-  const std::vector<int32_t> below = {2, -1, 1};
-  EXPECT_FIELD(good, state_rows, below.data(), "state_rows[1]: expected 0 .. 2, got -1");
-  const std::vector<int32_t> twice = {2, 1, 2};
-  EXPECT_FIELD(good, state_rows, twice.data(),
-               "state_rows[2]: expected a row that no other sequence has, got 2 as in "
-               "state_rows[0]");
-
-  // A caller that knows no pools has none, whatever lies behind its struct.
-  gf_io old = good.io;
-  old.struct_size = offsetof(gf_io, state_rows);
-  CHECK_EQ(gf_forward(good.runner.session, &old), GF_OK);
-
-  const gf_session_options back = session_options(6, 4, 1, GF_TIER_AUTO, GF_BACKWARD_STORE);
-  gf_session* session = nullptr;
-  CHECK_EQ(gf_session_create(good.network.model, &back, &session), GF_OK);
-  EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_forward(session, &good.io),
-               "state_rows: expected null in a session with a backward pass, got a pointer");
-  gf_session_destroy(session);
+  EXPECT_FIELD(good, state_memory, GF_MEMORY_DEVICE,
+               "state_memory: expected GF_MEMORY_HOST on the CPU, got GF_MEMORY_DEVICE");
 }
 
 // Each pair of places in a batch, among rows that meet in the table.
@@ -181,7 +111,7 @@ void check_every_pair() {
   gf_io io = make_io(call, result);
   io.h0 = io.hn = pool.data();
   io.state_capacity = kCapacity;
-  const std::vector<int32_t> good = scattered_rows({spec, 1, kBatch, kCapacity, 1}, 3);
+  const std::vector<int32_t> good = scattered_rows(kBatch, kCapacity, 3);
   io.state_rows = good.data();
   CHECK_EQ(gf_forward(runner.session, &io), GF_OK);
   for (int a = 0; a < kBatch; ++a) {
@@ -201,9 +131,10 @@ void check_every_pair() {
 int main() {
   if (test::instruction_sets().empty()) return kSkipped;
   cpu::team::set_limit_for_tests(3);
-  check_errors();
+  check_row_errors();
+  check_device_states();
   check_every_pair();
-  check_pools();
+  check_networks();
   const std::vector<int32_t> sets = test::instruction_sets();
   for (int cell = 0; cell < kCells; ++cell) {
     const int32_t set = sets[cell % sets.size()];

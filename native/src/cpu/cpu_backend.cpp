@@ -37,6 +37,21 @@ gf_status host_allocate(int64_t bytes, void** out, gf_message* message) {
 
 void host_free(void* memory) { std::free(memory); }
 
+[[noreturn]] void no_device_memory() {
+  throw Error(GF_INVALID_ARGUMENT,
+              "device memory: expected a backend with a device of its own, got the CPU's");
+}
+
+gf_status device_allocate(int32_t, int64_t, void**, gf_message* message) {
+  return guard(message, [] { no_device_memory(); });
+}
+
+void device_free(void*) {}
+
+gf_status device_copy(const gf_copy*, gf_message* message) {
+  return guard(message, [] { no_device_memory(); });
+}
+
 gf_status model_create(const gf_spec* spec, const gf_model_options* options, void** model,
                        gf_message* message) {
   return guard(message, [&] { *model = new Model(spec, options); });
@@ -92,6 +107,9 @@ constexpr gf_backend_table kTable = {
     device_count,
     host_allocate,
     host_free,
+    device_allocate,
+    device_free,
+    device_copy,
     model_create,
     model_set_tensor,
     model_update,

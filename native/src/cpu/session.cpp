@@ -210,11 +210,12 @@ std::string Session::choices() const {
 void Session::check(const gf_io& io) const {
   check_call(spec_, io, max_steps_, max_batch_);
   if (io.memory != GF_MEMORY_HOST) wrong("memory", "GF_MEMORY_HOST on the CPU", "GF_MEMORY_DEVICE");
+  if (io.state_memory != GF_MEMORY_HOST) {
+    wrong("state_memory", "GF_MEMORY_HOST on the CPU", "GF_MEMORY_DEVICE");
+  }
   check_completion(io.completion);
   if (io.stream != nullptr) wrong("stream", "null on the CPU", "a pointer");
-  if (io.state_rows != nullptr && tape_.keeps_all()) {
-    wrong("state_rows", "null in a session with a backward pass", "a pointer");
-  }
+  check_state_rows(io, tape_.keeps_all());
 }
 
 int64_t Session::work_of_row() const {

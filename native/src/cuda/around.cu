@@ -38,24 +38,32 @@ __global__ void order_kernel(const OrderPart part, int32_t* order, int32_t* leng
 
 // ---- States -------------------------------------------------------------------------------------
 
+// They travel as the order does.
+constexpr int kStateRows = 2 * kOrderRows;
+
+struct StateRowsPart {
+  int32_t first;
+  int32_t count;
+  int32_t rows[kStateRows];
+};
+
+__global__ void state_rows_kernel(const StateRowsPart part, int32_t* to) {
+  for (int32_t i = static_cast<int32_t>(threadIdx.x); i < part.count;
+       i += static_cast<int32_t>(blockDim.x)) {
+    to[part.first + i] = part.rows[i];
+  }
+}
+
 __global__ void load_state_kernel(const StateArguments state, const float* from, float* to) {
   const int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
-  const int64_t rows = state.slots * state.sequences.batch;
-  if (i >= rows * state.hidden) return;
-  const int64_t slot = i / state.hidden / state.sequences.batch;
-  const int32_t row = static_cast<int32_t>(i / state.hidden % state.sequences.batch);
-  const int64_t given = slot * state.sequences.batch + state.sequences.callers_row(row);
-  to[i] = from == nullptr ? 0.0f : from[given * state.hidden + i % state.hidden];
+  if (i >= state.slots * state.sequences.batch * state.hidden) return;
+  to[i] = from == nullptr ? 0.0f : from[state.given(i)];
 }
 
 __global__ void store_state_kernel(const StateArguments state, const float* from, float* to) {
   const int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
-  const int64_t rows = state.slots * state.sequences.batch;
-  if (i >= rows * state.hidden) return;
-  const int64_t slot = i / state.hidden / state.sequences.batch;
-  const int32_t row = static_cast<int32_t>(i / state.hidden % state.sequences.batch);
-  const int64_t given = slot * state.sequences.batch + state.sequences.callers_row(row);
-  to[given * state.hidden + i % state.hidden] = from[i];
+  if (i >= state.slots * state.sequences.batch * state.hidden) return;
+  to[state.given(i)] = from[i];
 }
 
 // ---- Dropout ------------------------------------------------------------------------------------
@@ -154,6 +162,16 @@ void write_order(const Batch& batch, int32_t* order, int32_t* lengths, int32_t* 
     std::copy_n(batch.lengths() + first, part.count, part.lengths);
     launch("order of rows", order_kernel, dim3(1), dim3(kThreads), stream, part, order, lengths,
            given);
+  }
+}
+
+void write_state_rows(const int32_t* rows, int32_t count, int32_t* to, cudaStream_t stream) {
+  for (int32_t first = 0; first < count; first += kStateRows) {
+    StateRowsPart part = {};
+    part.first = first;
+    part.count = std::min(kStateRows, count - first);
+    std::copy_n(rows + first, part.count, part.rows);
+    launch("rows of states", state_rows_kernel, dim3(1), dim3(kThreads), stream, part, to);
   }
 }
 

@@ -9,11 +9,23 @@
 
 namespace gatefuse::cuda {
 
-// Between a caller's state [slots, B, H] and the session's, the same by place.
+// Between a caller's state [slots, B or capacity, H] and the session's, [slots, B, H] by place.
 struct StateArguments {
   Sequences sequences;
   int64_t slots;
   int32_t hidden;
+  int64_t capacity = 0;           // read with rows alone
+  const int32_t* rows = nullptr;  // [B]: of the caller's state, by its row; null: the same, of B
+
+  // Where the caller's value is of which the session's is value i.
+  __device__ int64_t given(int64_t i) const {
+    const int64_t place = i / hidden;
+    const int32_t own = sequences.callers_row(static_cast<int32_t>(place % sequences.batch));
+    const int64_t slot = place / sequences.batch;
+    const int64_t row =
+        rows == nullptr ? slot * sequences.batch + own : slot * capacity + rows[own];
+    return row * hidden + i % hidden;
+  }
 };
 
 // What a layer gives to the next one in one direction, or the gradients by it.
@@ -41,6 +53,9 @@ struct SoftmaxArguments {
 // Writes a ragged batch's order to the device: three arrays [B].
 void write_order(const Batch& batch, int32_t* order, int32_t* lengths, int32_t* given,
                  cudaStream_t stream);
+
+// Writes the rows of a caller's state to the device: [count].
+void write_state_rows(const int32_t* rows, int32_t count, int32_t* to, cudaStream_t stream);
 
 // A caller's state into the session's (from may be null: zeros), and back.
 void load_state(const StateArguments& state, const float* from, float* to, cudaStream_t stream);

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "backend.h"
+#include "cuda/copies.hpp"
 #include "cuda/device.hpp"
 #include "cuda/model.hpp"
 #include "cuda/session.hpp"
@@ -64,13 +65,40 @@ gf_status host_allocate(int64_t bytes, void** out, gf_message* message) {
 
 void host_free(void* memory) { cudaFreeHost(memory); }
 
+// Throws where there is no such device.
+void check_device(int32_t device) {
+  std::string reason;
+  const int devices = usable_devices(&reason);
+  if (devices == 0) throw Error(GF_BACKEND_UNAVAILABLE, "CUDA backend: %s", reason.c_str());
+  in_range("device", device, 0, devices - 1);
+}
+
+gf_status device_allocate(int32_t device, int64_t bytes, void** out, gf_message* message) {
+  return guard(message, [&] {
+    check_device(device);
+    const UseDevice use(device);
+    // What the default stream has done, all others see.
+    *out = allocate_zeros(nullptr, "device memory", bytes);
+    const cudaError_t error = cudaStreamSynchronize(nullptr);
+    if (error != cudaSuccess) cudaFree(*out);
+    check(error, "device memory");
+  });
+}
+
+void device_free(void* memory) { cudaFree(memory); }
+
+gf_status device_copy(const gf_copy* given, gf_message* message) {
+  return guard(message, [&] {
+    check_device(given->device);
+    const UseDevice use(given->device);
+    copy_pieces(*given);
+  });
+}
+
 gf_status model_create(const gf_spec* spec, const gf_model_options* options, void** model,
                        gf_message* message) {
   return guard(message, [&] {
-    std::string reason;
-    const int devices = usable_devices(&reason);
-    if (devices == 0) throw Error(GF_BACKEND_UNAVAILABLE, "CUDA backend: %s", reason.c_str());
-    in_range("device", options->device, 0, devices - 1);
+    check_device(options->device);
     const UseDevice use(options->device);
     *model = new Model(spec, options);
   });
@@ -164,6 +192,9 @@ constexpr gf_backend_table kTable = {
     device_count,
     host_allocate,
     host_free,
+    device_allocate,
+    device_free,
+    device_copy,
     model_create,
     model_set_tensor,
     model_update,

@@ -117,16 +117,7 @@ int usable_devices(std::string* reason) {
   return usable;
 }
 
-DeviceArena::~DeviceArena() {
-  for (void* block : blocks_) cudaFree(block);
-}
-
-void* DeviceArena::block(cudaStream_t stream, const char* what, int64_t size) {
-  if (measuring_) {
-    bytes_ += size;
-    return nullptr;
-  }
-  blocks_.push_back(nullptr);
+void* allocate_zeros(cudaStream_t stream, const char* what, int64_t size) {
   void* memory = nullptr;
   const cudaError_t error = cudaMalloc(&memory, static_cast<size_t>(size));
   if (error == cudaErrorMemoryAllocation) {
@@ -139,10 +130,23 @@ void* DeviceArena::block(cudaStream_t stream, const char* what, int64_t size) {
                 static_cast<long long>(size), free, total);
   }
   check(error, what);
-  blocks_.back() = memory;
-  bytes_ += size;
-  check(cudaMemsetAsync(memory, 0, static_cast<size_t>(size), stream), what);
+  const cudaError_t cleared = cudaMemsetAsync(memory, 0, static_cast<size_t>(size), stream);
+  if (cleared != cudaSuccess) cudaFree(memory);
+  check(cleared, what);
   return memory;
+}
+
+DeviceArena::~DeviceArena() {
+  for (void* block : blocks_) cudaFree(block);
+}
+
+void* DeviceArena::block(cudaStream_t stream, const char* what, int64_t size) {
+  if (!measuring_) {
+    blocks_.push_back(nullptr);
+    blocks_.back() = allocate_zeros(stream, what, size);
+  }
+  bytes_ += size;
+  return measuring_ ? nullptr : blocks_.back();
 }
 
 }  // namespace gatefuse::cuda

@@ -54,6 +54,10 @@ std::string capability_text(int capability);
 // found and what is needed.
 int usable_devices(std::string* reason);
 
+// So many bytes of the current device's memory, filled with zeros on the stream. The owner ends
+// them with cudaFree.
+void* allocate_zeros(cudaStream_t stream, const char* what, int64_t size);
+
 // Blocks of device memory that live as long as their owner, filled with zeros on the stream.
 class DeviceArena {
  public:

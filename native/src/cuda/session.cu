@@ -8,7 +8,7 @@
 #include <string>
 
 #include "cuda/alternating.hpp"
-#include "cuda/around.hpp"
+#include "cuda/copies.hpp"
 #include "cuda/launch.hpp"
 #include "cuda/products.hpp"
 
@@ -49,15 +49,20 @@ std::unique_ptr<VendorProducts> vendor_products(const Model& model, int32_t prod
   return std::make_unique<VendorProducts>(model.precision());
 }
 
-bool is_capturing(cudaStream_t stream) {
-  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
-  const cudaError_t error = cudaStreamIsCapturing(stream, &status);
-  if (error == cudaErrorInvalidResourceHandle || error == cudaErrorInvalidValue) {
-    cudaGetLastError();
-    wrong("stream", "a CUDA stream that exists", "another handle");
-  }
-  check(error, "stream");
-  return status != cudaStreamCaptureStatusNone;
+bool states_on_device(const gf_io& io) {
+  return io.memory == GF_MEMORY_DEVICE || io.state_memory == GF_MEMORY_DEVICE;
+}
+
+// Whether kernels read and write the caller's states, and not the session's copies of them.
+bool states_in_place(const gf_io& io) { return states_on_device(io) || io.state_rows != nullptr; }
+
+// Whether states are picked out of memory that kernels do not see.
+bool picks_pageable_states(const gf_io& io) {
+  if (io.state_rows == nullptr || states_on_device(io)) return false;
+  const auto pageable = [](const float* memory) {
+    return memory != nullptr && seen_by_kernels(memory) == nullptr;
+  };
+  return pageable(io.h0) || pageable(io.c0) || pageable(io.hn) || pageable(io.cn);
 }
 
 }  // namespace
@@ -142,14 +147,19 @@ Session::Session(Model& model, const gf_session_options& options, Memory memory)
         std::make_unique<Backward>(model_, tape_, batch_, draws_, arena_, own_stream_, options,
                                    Waits{patience_, wrong_ + kTimedOut}, projected_, chunk_rows_);
     make_gradient_copies();
+  } else {
+    state_rows_ = take_integers("session state rows", 1, max_batch_);
   }
   if (vendor_ != nullptr) prepare_products();
   if (memory == kTaken) {
     if (vendor_ != nullptr) vendor_->try_all(own_stream_);
     forget_failures();
   }
-  rows_.resize(3 * max_batch_);
+  rows_.resize(3 * max_batch_ + (backward ? 0 : StateRows::size(max_batch_)));
   batch_.use(rows_.data(), rows_.data() + max_batch_, rows_.data() + 2 * max_batch_);
+  if (!backward) states_.use(rows_.data() + 3 * max_batch_, max_batch_);
+  if (!backward && memory == kTaken)
+    pageable_ = std::make_unique<PageableStates>(spec_, max_batch_);
   check(cudaStreamSynchronize(own_stream_), "session");
 }
 
@@ -220,23 +230,23 @@ void Session::path(char* text, int64_t capacity) const {
 
 // ---- Checks -------------------------------------------------------------------------------------
 
-void Session::check_pointer(const char* name, const void* pointer, const gf_io& io) const {
+void Session::check_pointer(const char* name, const void* pointer, const Where& where) const {
   if (pointer == nullptr) return;
   cudaPointerAttributes attributes = {};
   check(cudaPointerGetAttributes(&attributes, pointer), name);
   const bool on_device = attributes.type == cudaMemoryTypeDevice;
   const bool managed = attributes.type == cudaMemoryTypeManaged;
-  if (io.memory == GF_MEMORY_DEVICE && !on_device && !managed) {
-    wrong(name, "device memory, as `memory` says", "host memory");
-  }
-  if (io.memory == GF_MEMORY_DEVICE && on_device && attributes.device != model_.device().index) {
+  const auto is_other = [&](const char* expected, const char* got) {
+    throw Error(GF_INVALID_ARGUMENT, "%s: expected %s memory, as `%s` says, got %s memory", name,
+                expected, where.field, got);
+  };
+  if (where.memory == GF_MEMORY_DEVICE && !on_device && !managed) is_other("device", "host");
+  if (where.memory == GF_MEMORY_DEVICE && on_device && attributes.device != model_.device().index) {
     throw Error(GF_INVALID_ARGUMENT, "%s: expected memory of device %d, got memory of device %d",
                 name, model_.device().index, attributes.device);
   }
-  if (io.memory == GF_MEMORY_HOST && on_device) {
-    wrong(name, "host memory, as `memory` says", "device memory");
-  }
-  if (io.memory == GF_MEMORY_HOST && io.completion == GF_ON_STREAM &&
+  if (where.memory == GF_MEMORY_HOST && on_device) is_other("host", "device");
+  if (where.memory == GF_MEMORY_HOST && where.completion == GF_ON_STREAM &&
       attributes.type == cudaMemoryTypeUnregistered) {
     wrong(name, "page-locked host memory for a call that completes on its stream",
           "pageable memory");
@@ -244,28 +254,33 @@ void Session::check_pointer(const char* name, const void* pointer, const gf_io& 
 }
 
 void Session::check_memory(const gf_io& io) const {
-  check_pointer("x", io.x, io);
-  check_pointer("tokens", io.tokens, io);
-  check_pointer("targets", io.targets, io);
-  check_pointer("h0", io.h0, io);
-  check_pointer("c0", io.c0, io);
-  check_pointer("y", io.y, io);
-  check_pointer("hn", io.hn, io);
-  check_pointer("cn", io.cn, io);
-  check_pointer("logits", io.logits, io);
-  check_pointer("log_probs", io.log_probs, io);
-  check_pointer("target_log_probs", io.target_log_probs, io);
+  const Where where = {"memory", io.memory, io.completion};
+  const bool states_elsewhere = io.memory == GF_MEMORY_HOST && states_on_device(io);
+  const Where of_states =
+      states_elsewhere ? Where{"state_memory", GF_MEMORY_DEVICE, io.completion} : where;
+  check_pointer("x", io.x, where);
+  check_pointer("tokens", io.tokens, where);
+  check_pointer("targets", io.targets, where);
+  check_pointer("h0", io.h0, of_states);
+  check_pointer("c0", io.c0, of_states);
+  check_pointer("y", io.y, where);
+  check_pointer("hn", io.hn, of_states);
+  check_pointer("cn", io.cn, of_states);
+  check_pointer("logits", io.logits, where);
+  check_pointer("log_probs", io.log_probs, where);
+  check_pointer("target_log_probs", io.target_log_probs, where);
 }
 
 void Session::check_memory(const gf_gradients& gradients) const {
-  check_pointer("dy", gradients.dy, io_);
-  check_pointer("dhn", gradients.dhn, io_);
-  check_pointer("dcn", gradients.dcn, io_);
-  check_pointer("dlogits", gradients.dlogits, io_);
-  check_pointer("dx", gradients.dx, io_);
-  check_pointer("dh0", gradients.dh0, io_);
-  check_pointer("dc0", gradients.dc0, io_);
-  check_pointer("parameters", gradients.parameters, io_);
+  const Where where = {"memory", io_.memory, io_.completion};
+  check_pointer("dy", gradients.dy, where);
+  check_pointer("dhn", gradients.dhn, where);
+  check_pointer("dcn", gradients.dcn, where);
+  check_pointer("dlogits", gradients.dlogits, where);
+  check_pointer("dx", gradients.dx, where);
+  check_pointer("dh0", gradients.dh0, where);
+  check_pointer("dc0", gradients.dc0, where);
+  check_pointer("parameters", gradients.parameters, where);
 }
 
 // ---- A call -------------------------------------------------------------------------------------
@@ -273,9 +288,10 @@ void Session::check_memory(const gf_gradients& gradients) const {
 void Session::forward(const gf_io& io) {
   last_forward_.forget();
   check_call(spec_, io, max_steps_, max_batch_);
-  if (io.state_rows != nullptr) wrong("state_rows", "null on CUDA", "a pointer");
+  check_state_rows(io, backward_ != nullptr);
   check_memory(io);
   batch_.take(io);
+  if (backward_ == nullptr) states_.take(io);
   draws_.take(io);
   if (io.memory == GF_MEMORY_HOST) {
     if (io.tokens != nullptr) batch_.check_values("tokens", io.tokens, spec_.vocabulary);
@@ -283,7 +299,13 @@ void Session::forward(const gf_io& io) {
       batch_.check_values("targets", io.targets, spec_.outputs);
     }
   }
-  run(io, [&] { issue(io); });
+  if (picks_pageable_states(io)) {
+    const gf_io own = pageable_->gather(io, states_);
+    run(own, [&] { issue(own); });
+    pageable_->scatter(io, states_);
+  } else {
+    run(io, [&] { issue(io); });
+  }
   io_ = io;
   last_forward_.remember(model_.updates());
 }
@@ -329,10 +351,10 @@ void Session::issue(const gf_io& io) {
   tape_.begin({sequences_, tensors_.x, tensors_.tokens});
   check_integers(io);
   clear_tails();
-  load_states();
+  load_states(io);
   run_layers();
   if (spec_.outputs > 0) run_head();
-  store_states();
+  store_states(io);
   copy_out(io);
 }
 
@@ -379,7 +401,6 @@ void Session::copy_in(const gf_io& io) {
     return;
   }
   const int64_t places = int64_t{io.steps} * io.batch;
-  const int64_t states = spec_.slots() * io.batch * spec_.hidden;
   const auto in = [&](const char* what, auto* from, auto* copies, int64_t count) {
     if (from == nullptr) return decltype(copies)(nullptr);
     using T = std::remove_const_t<std::remove_pointer_t<decltype(copies)>>;
@@ -391,14 +412,31 @@ void Session::copy_in(const gf_io& io) {
   tensors_.tokens = in("tokens", io.tokens, copies_.tokens, places);
   tensors_.targets =
       in("targets", io.target_log_probs == nullptr ? nullptr : io.targets, copies_.targets, places);
-  tensors_.h0 = in("h0", io.h0, copies_.h0, states);
-  tensors_.c0 = in("c0", io.c0, copies_.c0, states);
   tensors_.y = out(io.y, copies_.y);
-  tensors_.hn = out(io.hn, copies_.hn);
-  tensors_.cn = out(io.cn, copies_.cn);
   tensors_.logits = out(io.logits, copies_.logits);
   tensors_.log_probs = out(io.log_probs, copies_.log_probs);
   tensors_.target_log_probs = out(io.target_log_probs, copies_.target_log_probs);
+  copy_states_in(io);
+}
+
+// Those of a call whose other buffers are in host memory.
+void Session::copy_states_in(const gf_io& io) {
+  if (states_in_place(io)) {
+    tensors_.h0 = seen_by_kernels(io.h0);
+    tensors_.c0 = seen_by_kernels(io.c0);
+    tensors_.hn = seen_by_kernels(io.hn);
+    tensors_.cn = seen_by_kernels(io.cn);
+    return;
+  }
+  const auto in = [&](const char* what, const float* from, float* copies) {
+    const int64_t count = spec_.slots() * io.batch * spec_.hidden;
+    if (from != nullptr) copy(what, copies, from, count, cudaMemcpyHostToDevice);
+    return from == nullptr ? nullptr : copies;
+  };
+  tensors_.h0 = in("h0", io.h0, copies_.hn);
+  tensors_.c0 = in("c0", io.c0, copies_.cn);
+  tensors_.hn = io.hn == nullptr ? nullptr : copies_.hn;
+  tensors_.cn = io.cn == nullptr ? nullptr : copies_.cn;
 }
 
 void Session::copy_out(const gf_io& io) {
@@ -409,8 +447,10 @@ void Session::copy_out(const gf_io& io) {
     if (to != nullptr) copy(what, to, from, count, cudaMemcpyDeviceToHost);
   };
   out("y", io.y, tensors_.y, places * spec_.directions * spec_.hidden);
-  out("hn", io.hn, tensors_.hn, states);
-  out("cn", io.cn, tensors_.cn, states);
+  if (!states_in_place(io)) {
+    out("hn", io.hn, tensors_.hn, states);
+    out("cn", io.cn, tensors_.cn, states);
+  }
   out("logits", io.logits, tensors_.logits, places * spec_.outputs);
   out("log_probs", io.log_probs, tensors_.log_probs, places * spec_.outputs);
   out("target_log_probs", io.target_log_probs, tensors_.target_log_probs, places);
@@ -475,16 +515,24 @@ void Session::check_integers(const gf_io& io) {
   }
 }
 
-void Session::load_states() {
-  const StateArguments state = {sequences_, spec_.slots(), static_cast<int32_t>(spec_.hidden)};
-  load_state(state, tensors_.h0, h_, stream_);
-  if (c_ != nullptr) load_state(state, tensors_.c0, c_, stream_);
+StateArguments Session::states_of(const gf_io& io) const {
+  StateArguments state = {sequences_, spec_.slots(), static_cast<int32_t>(spec_.hidden)};
+  if (io.state_rows != nullptr) {
+    state.capacity = io.state_capacity;
+    state.rows = state_rows_;
+  }
+  return state;
 }
 
-void Session::store_states() {
-  const StateArguments state = {sequences_, spec_.slots(), static_cast<int32_t>(spec_.hidden)};
-  if (tensors_.hn != nullptr) store_state(state, h_, tensors_.hn, stream_);
-  if (tensors_.cn != nullptr) store_state(state, c_, tensors_.cn, stream_);
+void Session::load_states(const gf_io& io) {
+  if (io.state_rows != nullptr) write_state_rows(states_.rows(), io.batch, state_rows_, stream_);
+  load_state(states_of(io), tensors_.h0, h_, stream_);
+  if (c_ != nullptr) load_state(states_of(io), tensors_.c0, c_, stream_);
+}
+
+void Session::store_states(const gf_io& io) {
+  if (tensors_.hn != nullptr) store_state(states_of(io), h_, tensors_.hn, stream_);
+  if (tensors_.cn != nullptr) store_state(states_of(io), c_, tensors_.cn, stream_);
 }
 
 // ---- Failures -----------------------------------------------------------------------------------

@@ -6,10 +6,12 @@
 #include <vector>
 
 #include "batch.hpp"
+#include "cuda/around.hpp"
 #include "cuda/backward.hpp"
 #include "cuda/device.hpp"
 #include "cuda/draws.hpp"
 #include "cuda/model.hpp"
+#include "cuda/pageable_states.hpp"
 #include "cuda/product.cuh"
 #include "cuda/tape.hpp"
 #include "cuda/tiers.hpp"
@@ -70,7 +72,13 @@ class Session {
 
   void check_memory(const gf_io& io) const;
   void check_memory(const gf_gradients& gradients) const;
-  void check_pointer(const char* name, const void* pointer, const gf_io& io) const;
+  // Where a buffer of a call is to lie, and by which field of it.
+  struct Where {
+    const char* field;
+    int32_t memory;
+    int32_t completion;
+  };
+  void check_pointer(const char* name, const void* pointer, const Where& where) const;
   void begin(const gf_io& io);
   template <class Issue>
   void run(const gf_io& io, Issue issue);
@@ -79,13 +87,15 @@ class Session {
   void make_gradient_copies();
   void order_rows();
   void copy_in(const gf_io& io);
+  void copy_states_in(const gf_io& io);
   void copy_out(const gf_io& io);
   gf_gradients copy_in(const gf_gradients& gradients);
   void copy_out(const gf_gradients& gradients);
   void clear_tails();
   void check_integers(const gf_io& io);
-  void load_states();
-  void store_states();
+  StateArguments states_of(const gf_io& io) const;
+  void load_states(const gf_io& io);
+  void store_states(const gf_io& io);
   void run_layers();
   void run_pass(int64_t layer, int64_t direction);
   void prepare_products();
@@ -120,8 +130,10 @@ class Session {
   DeviceArena arena_;
   Tape tape_;
   std::unique_ptr<VendorProducts> vendor_;  // null: products are our own
-  std::vector<int32_t> rows_;               // of batch_
+  std::vector<int32_t> rows_;               // of batch_ and states_
   Batch batch_;
+  StateRows states_;
+  std::unique_ptr<PageableStates> pageable_;  // null: no call picks its states by row
 
   Tensors copies_ = {};                  // of host buffers, as large as the largest call
   float* h_ = nullptr;                   // [slots, B, H] by place
@@ -133,6 +145,7 @@ class Session {
   float* gates_ = nullptr;               // [B, scans, 2, H]
   float* head_ = nullptr;                // [head rows, O]
   int32_t* order_ = nullptr;             // [3, B]
+  int32_t* state_rows_ = nullptr;        // [B]
   char* exchange_ = nullptr;             // tier G: see PersistentArguments
   unsigned* arrived_ = nullptr;          // tier G
   unsigned long long* wrong_ = nullptr;  // what the kernels report: see session.cu

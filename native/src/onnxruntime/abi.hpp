@@ -76,6 +76,8 @@ using GetConstantInput =
 using GetInput = Function<90, Status*(const KernelContext*, size_t index, const Value**)>;
 using GetOutput =
     Function<91, Status*(KernelContext*, size_t index, const int64_t* shape, size_t rank, Value**)>;
+// The CUDA stream of a kernel of the CUDA provider.
+using GetComputeStream = Function<193, Status*(const KernelContext*, void** stream)>;
 using GetData = Function<51, Status*(Value*, void**)>;
 using GetTensorInfo = Function<65, Status*(const Value*, TensorInfo**)>;
 using GetElementType = Function<60, Status*(const TensorInfo*, int32_t*)>;
@@ -87,6 +89,8 @@ using ReleaseTensorInfo = Function<99, void(TensorInfo*)>;
 enum { kFail = 1, kInvalidArgument = 2 };
 // Types of elements.
 enum { kFloat = 1, kInt32 = 6 };
+// Where a kernel wants an input: where its provider computes, or in host memory.
+enum { kOfProvider = 0, kOnHost = -2 };
 // How often an input or output is there.
 enum { kRequired = 0, kOptional = 1 };
 

@@ -9,10 +9,6 @@ namespace {
 
 constexpr int64_t kAny = -1;
 
-void check(gf_status status) {
-  if (status != GF_OK) throw Error(status, "%s", gf_last_error());
-}
-
 std::string list(const int64_t* sizes, size_t count) {
   std::string text = "[";
   for (size_t i = 0; i < count; ++i) {
@@ -48,15 +44,6 @@ int64_t power_of_two(int64_t least) {
   return std::min<int64_t>(power, INT32_MAX);
 }
 
-// [a, b, width] to [b, a, width].
-void swap_axes(const float* from, int64_t a, int64_t b, int64_t width, float* to) {
-  for (int64_t i = 0; i < a; ++i) {
-    for (int64_t j = 0; j < b; ++j) {
-      std::copy_n(from + (i * b + j) * width, width, to + (j * a + i) * width);
-    }
-  }
-}
-
 }  // namespace
 
 // What one run reads and writes. Null and empty: left out.
@@ -67,6 +54,7 @@ struct Kernel::Call {
   float* hn;
   float* cn;
   int64_t steps, batch, input;
+  void* stream;  // of the device
 
   int32_t length(int64_t row) const {
     return lengths ? lengths.integers()[row] : static_cast<int32_t>(steps);
@@ -81,7 +69,7 @@ class Kernel::Lease {
     // So that giving back allocates nothing, and cannot fail.
     kernel_->free_.reserve(kernel_->free_.size() + kernel_->leases_ + 1);
     if (kernel_->free_.empty()) {
-      workspace_ = std::make_unique<Workspace>();
+      workspace_ = std::make_unique<Workspace>(kernel_->device_);
     } else {
       workspace_ = std::move(kernel_->free_.back());
       kernel_->free_.pop_back();
@@ -105,13 +93,16 @@ class Kernel::Lease {
 
 // ---- Creation ---------------------------------------------------------------------------------
 
-Kernel::Kernel(const Runtime& runtime, const Kind& kind, const KernelInfo* info, int32_t threads,
-               std::string subject)
+Kernel::Kernel(const Runtime& runtime, const Kind& kind, const KernelInfo* info,
+               const Device& device, int32_t threads, std::string subject)
     : runtime_(runtime),
       kind_(kind),
       settings_(Settings::of(kind, runtime, info)),
+      device_(device),
       threads_(threads),
-      subject_(std::move(subject)) {
+      subject_(std::move(subject)),
+      nothing_(device),
+      zeros_(nothing_.take(settings_.hidden)) {
   Weights weights;
   if (!read_constants(info, &weights)) return;
   model_ = pack(weights);
@@ -154,8 +145,12 @@ Model Kernel::pack(const Weights& weights) const {
   spec.layers = 1;
   spec.directions = static_cast<int32_t>(directions);
   spec.chunk = 1;
+  gf_model_options options = {};
+  options.struct_size = sizeof options;
+  options.backend = device_ ? GF_BACKEND_CUDA : GF_BACKEND_CPU;
+  options.device = device_.value_or(0);
   gf_model* created = nullptr;
-  check(gf_model_create(&spec, nullptr, &created));
+  check(gf_model_create(&spec, &options, &created));
   Model model(created);
   std::vector<float> ours;
   const auto set = [&](int64_t index, const float* theirs, int64_t columns) {
@@ -182,7 +177,8 @@ Model Kernel::pack(const Weights& weights) const {
 void Kernel::run(KernelContext* context) {
   const Call call = read(context);
   if (call.steps == 0) {
-    for (int64_t row = 0; row < call.batch; ++row) clear(call, row);
+    const Copier copier(device_, call.stream);
+    for (int64_t row = 0; row < call.batch; ++row) clear(call, copier, row);
   } else if (call.batch == 0) {
     return;  // all outputs are empty
   } else if (model_ != nullptr) {
@@ -191,7 +187,7 @@ void Kernel::run(KernelContext* context) {
     forward(call, lease.workspace());
   } else {
     const Model model = pack(call.weights);
-    Workspace workspace;
+    Workspace workspace(device_);
     reserve(&workspace, model.get(), call.steps, call.batch);
     forward(call, &workspace);
   }
@@ -207,6 +203,9 @@ Kernel::Call Kernel::read(KernelContext* context) const {
   const int64_t hidden = settings_.hidden;
   const bool batch_major = settings_.batch_major;
   Call call = {};
+  if (device_) {
+    runtime_.call<GetComputeStream>(static_cast<const KernelContext*>(context), &call.stream);
+  }
   call.x = input(kX, "X", kFloat, 3);
   if (model_ == nullptr) {
     call.weights = {input(kW, "W", kFloat, 3), input(kR, "R", kFloat, 3),
@@ -272,21 +271,27 @@ void Kernel::reserve(Workspace* workspace, gf_model* model, int64_t steps, int64
 }
 
 void Kernel::forward(const Call& call, Workspace* workspace) const {
+  const Copier copier(device_, call.stream);
   gf_io io = {};
   io.struct_size = sizeof io;
   io.layout = settings_.batch_major ? GF_BATCH_MAJOR : GF_TIME_MAJOR;
   io.steps = static_cast<int32_t>(call.steps);
   io.batch = static_cast<int32_t>(call.batch);
-  arrange(call, workspace, &io);
+  io.stream = call.stream;
+  io.memory = device_ ? GF_MEMORY_DEVICE : GF_MEMORY_HOST;
+  io.completion = device_ && !rearranges(call) ? GF_ON_STREAM : GF_ON_RETURN;
+  arrange(call, copier, workspace, &io);
   check(gf_forward(workspace->session.get(), &io));
-  give(call, workspace);
+  give(call, copier, io);
 }
 
 // Where the two interfaces agree on a tensor it is used in place. Where they do not: our one
 // direction goes forward; our y is [T, B, directions, H]; our states are [directions, B, H]; our
 // lengths are at least 1.
-void Kernel::arrange(const Call& call, Workspace* workspace, gf_io* io) const {
-  const int64_t states = settings_.directions * call.batch * settings_.hidden;
+void Kernel::arrange(const Call& call, const Copier& copier, Workspace* workspace,
+                     gf_io* io) const {
+  const int64_t hidden = settings_.hidden;
+  const int64_t states = settings_.directions * call.batch * hidden;
   io->x = call.x.floats();
   io->y = call.y;
   io->hn = call.hn;
@@ -295,35 +300,25 @@ void Kernel::arrange(const Call& call, Workspace* workspace, gf_io* io) const {
   io->c0 = call.c0.floats();
   io->lengths = call.lengths.integers();
   if (settings_.reverse) {
-    workspace->x.resize(call.steps * call.batch * call.input);
-    for (int64_t row = 0; row < call.batch; ++row) {
-      for (int64_t t = 0; t < call.length(row); ++t) {
-        std::copy_n(io->x + place(call, t, row) * call.input, call.input,
-                    workspace->x.data() + place(call, call.length(row) - 1 - t, row) * call.input);
-      }
-    }
-    io->x = workspace->x.data();
+    float* turned = workspace->x.take(call.steps * call.batch * call.input);
+    turn(call, copier, io->x, call.input, turned, GF_ON_STREAM);
+    io->x = turned;
   }
-  if (call.y != nullptr && directions_apart(call)) {
-    workspace->y.resize(call.steps * states);
-    io->y = workspace->y.data();
+  if (call.y != nullptr && (directions_apart(call) || settings_.reverse)) {
+    io->y = workspace->y.take(call.steps * states);
   }
   if (states_apart()) {
-    const auto arranged = [&](const float* from, std::vector<float>* to) -> const float* {
+    const auto arranged = [&](const float* from, Scratch* room) -> const float* {
       if (from == nullptr) return nullptr;
-      to->resize(states);
-      swap_axes(from, call.batch, settings_.directions, settings_.hidden, to->data());
-      return to->data();
-    };
-    const auto room = [&](const float* out, std::vector<float>* to) -> float* {
-      if (out == nullptr) return nullptr;
-      to->resize(states);
-      return to->data();
+      float* to = room->take(states);
+      copier.copy(to, from,
+                  {hidden, call.batch, 2, hidden, call.batch * hidden, 2 * hidden, hidden});
+      return to;
     };
     io->h0 = arranged(io->h0, &workspace->h0);
     io->c0 = arranged(io->c0, &workspace->c0);
-    io->hn = room(call.hn, &workspace->hn);
-    io->cn = room(call.cn, &workspace->cn);
+    if (call.hn != nullptr) io->hn = workspace->hn.take(states);
+    if (call.cn != nullptr) io->cn = workspace->cn.take(states);
   }
   if (call.lengths) {
     workspace->lengths.assign(io->lengths, io->lengths + call.batch);
@@ -333,53 +328,72 @@ void Kernel::arrange(const Call& call, Workspace* workspace, gf_io* io) const {
 }
 
 // The way back from what arrange made.
-void Kernel::give(const Call& call, Workspace* workspace) const {
+void Kernel::give(const Call& call, const Copier& copier, const gf_io& io) const {
   const int64_t hidden = settings_.hidden;
-  const int64_t directions = settings_.directions;
-  if (call.y != nullptr && directions_apart(call)) {
-    for (int64_t t = 0; t < call.steps; ++t) {
-      const int64_t at = t * call.batch * directions * hidden;
-      swap_axes(workspace->y.data() + at, call.batch, directions, hidden, call.y + at);
+  const int64_t row = call.batch * hidden;
+  if (call.y != nullptr && settings_.reverse) {
+    turn(call, copier, io.y, hidden, call.y, GF_ON_RETURN);
+  } else if (call.y != nullptr && directions_apart(call)) {
+    for (int64_t d = 0; d < 2; ++d) {
+      copier.copy(call.y + d * row, io.y + d * hidden,
+                  {hidden, call.batch, call.steps, hidden, 2 * row, 2 * hidden, 2 * row},
+                  GF_ON_RETURN);
     }
   }
   if (states_apart()) {
-    if (call.hn != nullptr) {
-      swap_axes(workspace->hn.data(), directions, call.batch, hidden, call.hn);
-    }
-    if (call.cn != nullptr) {
-      swap_axes(workspace->cn.data(), directions, call.batch, hidden, call.cn);
-    }
+    const auto back = [&](const float* from, float* to) {
+      if (to == nullptr) return;
+      copier.copy(to, from, {hidden, call.batch, 2, 2 * hidden, hidden, hidden, row}, GF_ON_RETURN);
+    };
+    back(io.hn, call.hn);
+    back(io.cn, call.cn);
   }
-  for (int64_t row = 0; row < call.batch; ++row) {
-    const int64_t length = call.length(row);
-    if (length == 0) clear(call, row);
-    if (!settings_.reverse || call.y == nullptr) continue;
-    for (int64_t t = 0; t < length / 2; ++t) {
-      float* early = call.y + place(call, t, row) * hidden;
-      std::swap_ranges(early, early + hidden, call.y + place(call, length - 1 - t, row) * hidden);
+  for (int64_t b = 0; call.lengths && b < call.batch; ++b) {
+    if (call.length(b) == 0) clear(call, copier, b);
+  }
+}
+
+// Each sequence of a tensor of one direction from its end to its beginning; what is past its end
+// stays there.
+void Kernel::turn(const Call& call, const Copier& copier, const float* from, int64_t width,
+                  float* to, int32_t completion) const {
+  const int64_t step = (settings_.batch_major ? 1 : call.batch) * width;
+  const int64_t row = (settings_.batch_major ? call.steps : 1) * width;
+  if (!call.lengths) {
+    copier.copy(to + (call.steps - 1) * step, from,
+                {width, call.steps, call.batch, -step, row, step, row}, completion);
+    return;
+  }
+  for (int64_t b = 0; b < call.batch; ++b) {
+    const int64_t length = call.length(b);
+    const int64_t rest = call.steps - length;
+    const int64_t end = b * row + length * step;
+    if (length > 0) {
+      copier.copy(to + end - step, from + b * row, {width, length, 1, -step, 0, step, 0},
+                  completion);
     }
+    if (rest > 0) copier.copy(to + end, from + end, {width, rest, 1, step, 0, step, 0}, completion);
   }
 }
 
 // The outputs of a sequence without steps: zeros, as ONNX Runtime's own operators have it.
-void Kernel::clear(const Call& call, int64_t row) const {
+void Kernel::clear(const Call& call, const Copier& copier, int64_t row) const {
   const int64_t hidden = settings_.hidden;
   const int64_t directions = settings_.directions;
-  for (int64_t d = 0; d < directions; ++d) {
-    for (int64_t t = 0; t < call.steps && call.y != nullptr; ++t) {
-      const int64_t at = settings_.batch_major ? (row * call.steps + t) * directions + d
-                                               : (t * directions + d) * call.batch + row;
-      std::fill_n(call.y + at * hidden, hidden, 0.0f);
-    }
-    const int64_t at = settings_.batch_major ? row * directions + d : d * call.batch + row;
-    if (call.hn != nullptr) std::fill_n(call.hn + at * hidden, hidden, 0.0f);
-    if (call.cn != nullptr) std::fill_n(call.cn + at * hidden, hidden, 0.0f);
+  const int64_t batch = call.batch;
+  const bool batch_major = settings_.batch_major;
+  const auto fill = [&](float* to, int64_t inner, int64_t stride, int64_t outer, int64_t apart) {
+    copier.copy(to, zeros_, {hidden, inner, outer, stride * hidden, apart * hidden, 0, 0});
+  };
+  const int64_t first = batch_major ? row * directions : row;  // state of the first direction
+  const int64_t apart = batch_major ? 1 : batch;               // that of the second one
+  if (call.y != nullptr && call.steps > 0) {
+    const int64_t begin = batch_major ? row * call.steps * directions : row;
+    fill(call.y + begin * hidden, directions, apart, call.steps,
+         directions * (batch_major ? 1 : batch));
   }
-}
-
-// Of (t, row) among the places of X, and of Y in one direction.
-int64_t Kernel::place(const Call& call, int64_t t, int64_t row) const {
-  return settings_.batch_major ? row * call.steps + t : t * call.batch + row;
+  if (call.hn != nullptr) fill(call.hn + first * hidden, directions, apart, 1, 0);
+  if (call.cn != nullptr) fill(call.cn + first * hidden, directions, apart, 1, 0);
 }
 
 bool Kernel::directions_apart(const Call& call) const {
@@ -387,5 +401,10 @@ bool Kernel::directions_apart(const Call& call) const {
 }
 
 bool Kernel::states_apart() const { return settings_.directions == 2 && settings_.batch_major; }
+
+// Whether a run needs room for other orders of its tensors.
+bool Kernel::rearranges(const Call& call) const {
+  return settings_.reverse || directions_apart(call) || states_apart();
+}
 
 }  // namespace gatefuse::onnxruntime

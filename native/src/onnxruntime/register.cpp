@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What ONNX Runtime calls: the registration of our operators, and their tables of functions.
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <iterator>
 #include <map>
 #include <mutex>
-#include <tuple>
+#include <utility>
 
 #include "onnxruntime/kernel.hpp"
 
@@ -16,6 +17,8 @@ namespace {
 // Entries of the session options, read at registration.
 constexpr char kThreads[] = "gatefuse.threads";
 constexpr char kOverride[] = "gatefuse.override_standard_operators";
+constexpr char kCudaLibrary[] = "gatefuse.cuda.library";
+constexpr char kCudaDevice[] = "gatefuse.cuda.device";
 // Left there by it.
 constexpr char kRegistered[] = "gatefuse.registered";
 
@@ -25,15 +28,18 @@ constexpr unsigned kReadsTexts = 26;  // the one that added GetTextsAttribute
 struct Operator : CustomOp {
   const Kind* kind;
   Runtime runtime;
+  Device device;
   int32_t threads;
 
   static const Operator& of(const CustomOp* op) { return *static_cast<const Operator*>(op); }
 
-  Operator(const Kind& of_kind, const Runtime& with, int32_t most_threads)
-      : CustomOp{}, kind(&of_kind), runtime(with), threads(most_threads) {
+  Operator(const Kind& of_kind, const Runtime& with, const Device& on, int32_t most_threads)
+      : CustomOp{}, kind(&of_kind), runtime(with), device(on), threads(most_threads) {
     version = 16;
     CustomOp::name = [](const CustomOp* op) { return of(op).kind->name; };
-    provider = [](const CustomOp*) -> const char* { return nullptr; };  // the CPU
+    provider = [](const CustomOp* op) -> const char* {
+      return of(op).device ? "CUDAExecutionProvider" : nullptr;  // null: the CPU's
+    };
     input_type = [](const CustomOp*, size_t index) -> int32_t {
       return index == kLengths ? kInt32 : kFloat;
     };
@@ -45,7 +51,11 @@ struct Operator : CustomOp {
       return index <= kR ? kRequired : kOptional;
     };
     output_presence = [](const CustomOp*, size_t) -> int32_t { return kOptional; };
-    input_memory = [](const CustomOp*, size_t) -> int32_t { return 0; };
+    // On a device weights are packed by the host, and lengths are read by it.
+    input_memory = [](const CustomOp* op, size_t index) -> int32_t {
+      const bool read_by_host = index == kW || index == kR || index == kB || index == kLengths;
+      return of(op).device && read_by_host ? kOnHost : kOfProvider;
+    };
     variadic_input_least = variadic_input_alike = [](const CustomOp*) { return 1; };
     variadic_output_least = variadic_output_alike = [](const CustomOp*) { return 1; };
     create_or_say = [](const CustomOp* op, Table, const KernelInfo* info, void** kernel) {
@@ -64,9 +74,18 @@ struct Operator : CustomOp {
       const std::string node = runtime.text<GetNodeName>(info);
       std::snprintf(subject, sizeof subject, "GateFuse %s, node \"%.200s\"", kind->name,
                     node.c_str());
-      *kernel = new Kernel(runtime, *kind, info, threads, subject);
+      *kernel = new Kernel(runtime, *kind, info, device, threads, subject);
     });
   }
+};
+
+// What session options ask for.
+struct Wishes {
+  int32_t threads;
+  bool override_standard;
+  Device device;  // none: no operators for the CUDA provider
+
+  auto operator<=>(const Wishes&) const = default;
 };
 
 // The domains of one way to register. ONNX Runtime keeps their addresses for as long as there are
@@ -76,11 +95,14 @@ struct Domains {
   Domain* own = nullptr;
   Domain* standard = nullptr;
 
-  Domains(const Runtime& runtime, int32_t threads, bool override_standard) {
-    operators.reserve(std::size(kKinds));
-    for (const Kind& kind : kKinds) operators.emplace_back(kind, runtime, threads);
+  Domains(const Runtime& runtime, const Wishes& wishes) {
+    operators.reserve(2 * std::size(kKinds));
+    for (const Kind& kind : kKinds) {
+      operators.emplace_back(kind, runtime, std::nullopt, wishes.threads);
+      if (wishes.device) operators.emplace_back(kind, runtime, wishes.device, wishes.threads);
+    }
     runtime.call<CreateDomain>(static_cast<const char*>(kDomain), &own);
-    if (override_standard) runtime.call<CreateDomain>("", &standard);
+    if (wishes.override_standard) runtime.call<CreateDomain>("", &standard);
     for (const Operator& op : operators) {
       const bool is_standard = op.kind->cell == GF_LSTM || op.kind->cell == GF_GRU;
       runtime.call<AddOperator>(own, static_cast<const CustomOp*>(&op));
@@ -91,14 +113,11 @@ struct Domains {
   }
 };
 
-const Domains& domains(const Runtime& runtime, int32_t threads, bool override_standard) {
+const Domains& domains(const Runtime& runtime, const Wishes& wishes) {
   static std::mutex& mutex = *new std::mutex;
-  static auto& all = *new std::map<std::tuple<Table, int32_t, bool>, Domains>;
+  static auto& all = *new std::map<std::pair<Table, Wishes>, Domains>;
   const std::lock_guard<std::mutex> lock(mutex);
-  return all
-      .try_emplace({runtime.table(), threads, override_standard}, runtime, threads,
-                   override_standard)
-      .first->second;
+  return all.try_emplace({runtime.table(), wishes}, runtime, wishes).first->second;
 }
 
 std::optional<std::string> entry(const Runtime& runtime, const SessionOptions* options,
@@ -119,6 +138,24 @@ int32_t whole_number(const char* key, const std::string& text, int32_t most) {
   return static_cast<int32_t>(value);
 }
 
+// The CUDA backend is there where the options name its library, or the process has loaded it.
+Device wished_device(const Runtime& runtime, const SessionOptions* options) {
+  const auto library = entry(runtime, options, kCudaLibrary);
+  if (library) check(gf_backend_load(library->c_str()));
+  int32_t devices = 0;
+  check(gf_device_count(GF_BACKEND_CUDA, &devices));
+  const auto device = entry(runtime, options, kCudaDevice);
+  if (devices > 0) return whole_number(kCudaDevice, device.value_or("0"), devices - 1);
+  if (!library && !device) return std::nullopt;
+  char text[2048] = "";
+  check(gf_backend_describe(GF_BACKEND_CUDA, text, sizeof text));
+  std::string reason = text;
+  reason.erase(0, std::min(reason.size(), reason.find("reason=") + std::strlen("reason=")));
+  throw Error(GF_BACKEND_UNAVAILABLE,
+              "session options: %s: expected a CUDA backend that runs, got %s",
+              library ? kCudaLibrary : kCudaDevice, reason.substr(0, reason.find('\n')).c_str());
+}
+
 void add_operators(const Runtime& runtime, SessionOptions* options) {
   if (gf_version() / 1000 != GF_VERSION_MAJOR ||
       gf_version() < 1000 * GF_VERSION_MAJOR + GF_VERSION_MINOR) {
@@ -135,8 +172,10 @@ void add_operators(const Runtime& runtime, SessionOptions* options) {
   }
   const std::string threads = entry(runtime, options, kThreads).value_or("0");
   const std::string standard = entry(runtime, options, kOverride).value_or("0");
-  const Domains& ours = domains(runtime, whole_number(kThreads, threads, INT32_MAX),
-                                whole_number(kOverride, standard, 1) == 1);
+  const Wishes wishes = {whole_number(kThreads, threads, INT32_MAX),
+                         whole_number(kOverride, standard, 1) == 1,
+                         wished_device(runtime, options)};
+  const Domains& ours = domains(runtime, wishes);
   runtime.call<AddEntry>(options, static_cast<const char*>(kRegistered), "1");
   runtime.call<AddDomain>(options, ours.own);
   if (ours.standard != nullptr) runtime.call<AddDomain>(options, ours.standard);

@@ -69,9 +69,9 @@ final class Binding {
     return limit - position;
   }
 
-  /** What the backend uses of a buffer; null where there is none. */
-  Buffer view() {
-    return view;
+  /** What keeps the memory that the backend uses from the garbage collector. */
+  Object used() {
+    return view != null ? view : memory;
   }
 
   /** The integers of a buffer; null where there is none. */

@@ -39,9 +39,10 @@ import org.bytedeco.javacpp.Pointer;
  * from position to limit are used in place, so its {@linkplain Pointer#capacity(long) capacity} has
  * to be set. The caller owns the memory and frees it after the last run that uses it. All of a
  * call's memory is of one kind, host or device, but for lengths and state rows, which are always
- * host memory. Tokens and targets in device memory are not checked beforehand: one out of range
- * makes its outputs NaN and is reported by the run, or, if it was enqueued, by the next call or
- * {@link Session#synchronize}.
+ * host memory, and for states: they may stay in device memory while the rest is on the host. Tokens
+ * and targets in device memory are not checked beforehand: one out of range makes its outputs NaN
+ * and is reported by the run, or, if it was enqueued, by the next call or {@link
+ * Session#synchronize}.
  *
  * <h2>Completion</h2>
  *
@@ -56,7 +57,7 @@ import org.bytedeco.javacpp.Pointer;
  * <p>Not thread-safe: one thread at a time, together with its session; use by a second thread at
  * the same time is an {@link IllegalStateException}. There is nothing to close.
  */
-public final class ForwardCall {
+public final class ForwardCall extends SessionCall {
   private static final Argument[] ARGUMENTS = Argument.values();
 
   private final Session session;
@@ -67,6 +68,9 @@ public final class ForwardCall {
   private State last;
   private boolean batchMajor;
 
+  /** The rows of states that are no {@link State} but device memory; 0 for not known. */
+  private int stateCapacity;
+
   /** The rows of the states, by bits, that a check of state rows has met; all 0 outside of it. */
   private long[] seen = {};
 
@@ -76,9 +80,6 @@ public final class ForwardCall {
   private int steps;
 
   private int batch;
-
-  /** Whether work of this call may not be complete yet; the session's to change. */
-  boolean enqueued;
 
   ForwardCall(Session session, BackendCall backend) {
     this.session = session;
@@ -226,11 +227,43 @@ public final class ForwardCall {
    * @throws IllegalStateException if the session is closed or in use by another thread
    */
   public ForwardCall stateRows(IntBuffer rows) {
-    return set(Argument.STATE_ROWS, rows);
+    return pickStates(rows, 0);
   }
 
   /**
-   * Sets the state that runs begin with and leave behind, in place, in device memory.
+   * The same for states in device memory, which do not tell how many rows they have.
+   *
+   * @param rows [B], read, each 0 to capacity - 1, no two the same
+   * @param capacity the rows of the states: h and c have [L*D, capacity, H] values
+   * @return this
+   * @throws IllegalArgumentException if the capacity is below 1, the backend has no state rows, the
+   *     session keeps a way back, or the buffer is not direct or of another byte order
+   * @throws IllegalStateException if the session is closed or in use by another thread
+   */
+  public ForwardCall stateRows(IntBuffer rows, int capacity) {
+    if (capacity < 1) {
+      throw new IllegalArgumentException("capacity: expected at least 1, got " + capacity);
+    }
+    return pickStates(rows, capacity);
+  }
+
+  private ForwardCall pickStates(IntBuffer rows, int capacity) {
+    set(Argument.STATE_ROWS, rows);
+    if (capacity != stateCapacity) {
+      session.acquire();
+      try {
+        stateCapacity = capacity;
+        steps = 0;
+      } finally {
+        session.release();
+      }
+    }
+    return this;
+  }
+
+  /**
+   * Sets the state that runs begin with and leave behind, in place, in device memory. The other
+   * memory of the call may be on the host.
    *
    * @param h [L*D, B, H], read and written
    * @param c [L*D, B, H], read and written; null for cells without a cell state
@@ -663,10 +696,10 @@ public final class ForwardCall {
     }
   }
 
-  /** The buffer of x or of tokens; null for device memory. */
-  private Buffer inputRead() {
+  /** What x or tokens are set to. */
+  private Binding inputRead() {
     Argument input = spec.vocabulary() > 0 ? Argument.TOKENS : Argument.INPUT;
-    return bindings[input.ordinal()].view();
+    return bindings[input.ordinal()];
   }
 
   /** Checks everything that a run will use. */
@@ -729,7 +762,7 @@ public final class ForwardCall {
       anyOutput |= argument.written();
       int rows = argument.state() ? stateRows : batch;
       if (binding.count() < argument.count(spec, steps, rows)) {
-        throw new IllegalArgumentException(expected(argument, steps, batch) + binding.count());
+        throw new IllegalArgumentException(expected(argument, steps, rows) + binding.count());
       }
     }
     if (!anyOutput) {
@@ -744,19 +777,39 @@ public final class ForwardCall {
     if (!bound(Argument.STATE_ROWS)) {
       return batch;
     }
-    State any = initial == null ? last : initial;
-    if (any == null) {
+    if (!bound(Argument.INITIAL_HIDDEN, Argument.INITIAL_CELL)
+        && !bound(Argument.FINAL_HIDDEN, Argument.FINAL_CELL)) {
       throw new IllegalArgumentException("stateRows: expected a state beside them, got none");
     }
-    backend.stateCapacity(any.batch());
-    seen = new long[(any.batch() + Long.SIZE - 1) / Long.SIZE];
-    return any.batch();
+    int capacity = stateCapacity();
+    if (capacity == 0) {
+      throw new IllegalArgumentException(
+          "stateRows: expected the capacity of states in device memory beside them, got none");
+    }
+    backend.stateCapacity(capacity);
+    seen = new long[(capacity + Long.SIZE - 1) / Long.SIZE];
+    return capacity;
   }
 
-  /** All memory but what is per sequence is on the host or all on the device. */
+  /** The rows of the states that runs pick from; 0 for not known. */
+  private int stateCapacity() {
+    State any = initial == null ? last : initial;
+    return stateCapacity > 0 || any == null ? stateCapacity : any.batch();
+  }
+
+  /**
+   * All memory but what is per sequence is on the host or all on the device, or only the states are
+   * on the device.
+   */
   private void checkOneKind() {
-    Argument onHost = first(false);
-    Argument onDevice = first(true);
+    Argument onDevice = first(true, false);
+    Argument stateOnHost = first(false, true);
+    checkNotBoth(first(false, false), onDevice);
+    checkNotBoth(stateOnHost, onDevice);
+    checkNotBoth(stateOnHost, first(true, true));
+  }
+
+  private static void checkNotBoth(Argument onHost, Argument onDevice) {
     if (onHost != null && onDevice != null) {
       throw new IllegalArgumentException(
           ("memory: expected all of it on the host or all on the device, got " + onHost.label())
@@ -764,11 +817,14 @@ public final class ForwardCall {
     }
   }
 
-  /** The first argument with memory of a kind; null for none. */
-  private Argument first(boolean onDevice) {
+  /** The first argument with memory of a kind, among the states or all others; null for none. */
+  private Argument first(boolean onDevice, boolean state) {
     for (Argument argument : ARGUMENTS) {
       Binding binding = bindings[argument.ordinal()];
-      if (!argument.perSequence() && binding.isSet() && binding.onDevice() == onDevice) {
+      if (!argument.perSequence()
+          && argument.state() == state
+          && binding.isSet()
+          && binding.onDevice() == onDevice) {
         return argument;
       }
     }
@@ -779,7 +835,7 @@ public final class ForwardCall {
     long count = argument.count(spec, steps, batch);
     return (argument.label() + ": expected " + argument.shape(spec, steps, batch, batchMajor))
         + (" = " + count + (argument.integers() ? " ints" : " floats"))
-        + (count > Integer.MAX_VALUE && first(true) == null
+        + (count > Integer.MAX_VALUE && first(true, argument.state()) == null
             ? " (more than the 2^31-1 that a buffer can hold)"
             : "")
         + ", got ";
@@ -824,7 +880,7 @@ public final class ForwardCall {
     }
     IntBuffer rows = integers(Argument.STATE_ROWS);
     if (rows != null) {
-      checkStateRows(rows, batch, (initial == null ? last : initial).batch());
+      checkStateRows(rows, batch, stateCapacity());
     }
     checkIndices(Argument.TOKENS, spec.vocabulary(), lengths);
     checkIndices(Argument.TARGETS, spec.outputs(), lengths);

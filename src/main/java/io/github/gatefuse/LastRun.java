@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.gatefuse;
 
-import java.nio.Buffer;
-
 /**
  * What a session knows of its last forward run, for the way back. One object serves a session, so
  * that a run allocates nothing. Not thread-safe.
@@ -13,11 +11,10 @@ final class LastRun {
   private boolean batchMajor;
   private int version;
 
-  /**
-   * The x or the tokens that were read, which are not garbage as long as they are here; null for
-   * device memory.
-   */
-  private Buffer input;
+  /** The x or the tokens that were read, which are not garbage as long as they are here. */
+  private Object input;
+
+  private boolean onDevice;
 
   /** There was none, or it failed. */
   void clear() {
@@ -28,13 +25,15 @@ final class LastRun {
   /**
    * Remembers one that succeeded.
    *
+   * @param onDevice whether its memory was a device's, but for states perhaps
    * @param version of the network's weights
    */
-  void set(int steps, int batch, boolean batchMajor, Buffer input, int version) {
+  void set(int steps, int batch, boolean batchMajor, Object input, boolean onDevice, int version) {
     this.steps = steps;
     this.batch = batch;
     this.batchMajor = batchMajor;
     this.input = input;
+    this.onDevice = onDevice;
     this.version = version;
   }
 
@@ -47,8 +46,7 @@ final class LastRun {
   void check(int now) {
     if (input == null) {
       throw new IllegalStateException(
-          "backward: expected a run of the session in host memory before it, got none, one that"
-              + " failed or one in device memory");
+          "backward: expected a run of the session before it, got none or one that failed");
     }
     if (version != now) {
       throw new IllegalStateException(
@@ -66,5 +64,9 @@ final class LastRun {
 
   boolean batchMajor() {
     return batchMajor;
+  }
+
+  boolean onDevice() {
+    return onDevice;
   }
 }

@@ -206,10 +206,47 @@ public final class Rnn implements AutoCloseable {
   /**
    * Whether runs can pick their states by row; see {@link ForwardCall#stateRows}.
    *
-   * @return true on the CPU and for the reference
+   * @return true on the CPU, on CUDA and for the reference; false for cuDNN
    */
   public boolean hasStateRows() {
     return model.hasStateRows();
+  }
+
+  /**
+   * Whether the network is on a device with memory of its own, that calls take; see {@link
+   * #deviceMemory}.
+   *
+   * @return true on CUDA
+   */
+  public boolean hasDeviceMemory() {
+    return model.hasStreams();
+  }
+
+  /**
+   * Allocates memory of the device that the network is on.
+   *
+   * @param floats values of float32, 1 to 2^61-1
+   * @return memory of zeros, that the caller owns and closes; it may outlive the network
+   * @throws IllegalArgumentException if the size is out of range, or the backend has no device
+   *     memory
+   * @throws IllegalStateException if this network is closed
+   * @throws GatefuseException if memory runs out
+   */
+  public DeviceMemory deviceMemory(long floats) {
+    if (!hasDeviceMemory()) {
+      throw new IllegalArgumentException(
+          "device memory: expected a network on a device, got one of the "
+              + backend.id()
+              + " backend, which has none");
+    }
+    if (floats < 1 || floats > Long.MAX_VALUE / Float.BYTES) {
+      throw new IllegalArgumentException(
+          "floats: expected 1 to " + Long.MAX_VALUE / Float.BYTES + ", got " + floats);
+    }
+    synchronized (sessions) {
+      checkOpen();
+      return new DeviceMemory(model.deviceMemory(floats), floats);
+    }
   }
 
   /**

@@ -3,7 +3,6 @@ package io.github.gatefuse;
 
 import io.github.gatefuse.spi.Argument;
 import io.github.gatefuse.spi.BackendSession;
-import java.nio.Buffer;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
@@ -40,7 +39,7 @@ public final class Session implements AutoCloseable {
   private final LeakReport leak;
 
   /** Calls whose work may not be complete, so that their buffers are not garbage before it is. */
-  private final List<ForwardCall> enqueued = new ArrayList<>();
+  private final List<SessionCall> enqueued = new ArrayList<>();
 
   // Each method sets everything of its own call, so that nothing of an earlier use is left in it.
   private ForwardCall forwardCall;
@@ -335,7 +334,8 @@ public final class Session implements AutoCloseable {
   }
 
   /**
-   * Waits until all {@linkplain ForwardCall#enqueue enqueued} calls are complete.
+   * Waits until all enqueued calls are complete, {@linkplain ForwardCall#enqueue there} and
+   * {@linkplain BackwardCall#enqueue back}.
    *
    * @throws IllegalStateException if the session is closed or in use by another thread
    * @throws GatefuseException if one of them failed; its outputs are unspecified
@@ -412,7 +412,7 @@ public final class Session implements AutoCloseable {
   // What follows is for the thread that holds the session.
 
   /** Keeps a call until all that is enqueued is complete. */
-  void keep(ForwardCall call) {
+  void keep(SessionCall call) {
     if (hasStreams && !call.enqueued) {
       call.enqueued = true;
       enqueued.add(call);
@@ -438,9 +438,9 @@ public final class Session implements AutoCloseable {
   }
 
   /** Keeps what a way back through a run needs. */
-  void remember(int steps, int batch, boolean batchMajor, Buffer input) {
+  void remember(int steps, int batch, boolean batchMajor, Binding input) {
     if (options.backward() != Backward.NONE) {
-      lastRun.set(steps, batch, batchMajor, input, rnn.version());
+      lastRun.set(steps, batch, batchMajor, input.used(), input.onDevice(), rnn.version());
     }
   }
 

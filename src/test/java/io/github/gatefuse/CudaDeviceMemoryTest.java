@@ -11,6 +11,7 @@ import io.github.gatefuse.testing.Target;
 import io.github.gatefuse.testing.TestDevice;
 import java.nio.FloatBuffer;
 import java.nio.IntBuffer;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
@@ -191,6 +192,195 @@ class CudaDeviceMemoryTest {
     assertRefused(sentence, reader::synchronize);
     reader.synchronize();
     call.tokens(device.ints(tokens)).run(STEPS, BATCH);
+  }
+
+  // ---- States on the device, the rest on the host
+
+  /** The program's own device memory, and no runtime of CUDA's: {@link DeviceMemory}. */
+  @Test
+  void statesStayOnTheDeviceByRow() {
+    List<float[]> expected = onHost(h0, c0, null);
+    int capacity = 7;
+    int[] rows = {5, 0, 3};
+    int size = 2 * capacity * 9;
+    FloatBuffer y = Networks.floats(OUTPUT);
+    try (DeviceMemory memory = plain.deviceMemory(2 * size)) {
+      float[] untouched = new float[2 * size];
+      memory.read(0, 2 * size, 2 * size, untouched);
+      assertArrayEquals(new float[2 * size], untouched, "zeros at first");
+      float[] pool = new float[2 * size];
+      Arrays.fill(pool, 7);
+      float[] after = pool.clone();
+      for (int slot = 0; slot < 2; slot++) {
+        for (int b = 0; b < BATCH; b++) {
+          int from = (slot * BATCH + b) * 9;
+          int to = (slot * capacity + rows[b]) * 9;
+          System.arraycopy(h0, from, pool, to, 9);
+          System.arraycopy(c0, from, pool, size + to, 9);
+          System.arraycopy(expected.get(1), from, after, to, 9);
+          System.arraycopy(expected.get(2), from, after, size + to, 9);
+        }
+      }
+      memory.write(0, 2 * size, 2 * size, pool);
+      FloatPointer h = memory.floats(0, size);
+      FloatPointer c = memory.floats(size, size);
+      ForwardCall call = session.call().input(Networks.direct(x)).state(h, c).output(y);
+      call.stateRows(Networks.direct(rows));
+      assertRefused(
+          "stateRows: expected the capacity of states in device memory",
+          () -> call.run(STEPS, BATCH));
+      call.stateRows(Networks.direct(rows), capacity + 1);
+      assertRefused(
+          "initialState.h: expected [L*D=2, B=8, H=9] = 144 floats, got 126",
+          () -> call.run(STEPS, BATCH));
+      call.stateRows(Networks.direct(rows), capacity).run(STEPS, BATCH);
+      assertArrayEquals(expected.get(0), Networks.array(y));
+      float[] got = new float[2 * size];
+      memory.read(0, 2 * size, 2 * size, got);
+      assertArrayEquals(after, got);
+      float[] row = new float[4 * 9];
+      memory.read(rows[1] * 9, capacity * 9, 9, row);
+      assertEquals(expected.get(1)[9], row[0], "a row of every slot");
+      assertEquals(expected.get(2)[(BATCH + 1) * 9 + 8], row[35], "a row of every slot");
+      assertRefused("pieces: expected 4 of 9", () -> memory.read(0, 100, 9, new float[36]));
+      assertRefused("pieces: expected 2 of 9", () -> memory.read(-1, 9, 9, new float[18]));
+      assertRefused("values: expected a whole number", () -> memory.read(0, 9, 9, new float[17]));
+      assertRefused("floats: expected a part of the 252", () -> memory.floats(250, 3));
+    }
+    DeviceMemory ended = plain.deviceMemory(1);
+    ended.close();
+    ended.close();
+    assertThrows(IllegalStateException.class, () -> ended.floats(0, 1));
+    try (Rnn cpu = Rnn.create(PLAIN, Networks.weights(PLAIN, 1), Backend.REFERENCE)) {
+      assertRefused("device memory: expected a network on a device", () -> cpu.deviceMemory(1));
+    }
+  }
+
+  @Test
+  void statesAreOfOneKind() {
+    ForwardCall call = session.call().input(Networks.direct(x)).output(Networks.floats(OUTPUT));
+    call.initialState(session.newState(BATCH)).finalState(device.floats(h0), device.floats(c0));
+    assertRefused(
+        "got initialState.h on the host and finalState.h on the device",
+        () -> call.run(STEPS, BATCH));
+  }
+
+  // ---- The way back
+
+  private static final SessionOptions BACK =
+      SessionOptions.of(STEPS, BATCH).withBackward(Backward.STORE);
+
+  /** All gradients of a network without a head: dx, dh0, dc0, parameters. */
+  private List<float[]> gradientsOnHost(float[] dy, float[] dh, float[] dc) {
+    FloatBuffer dx = Networks.floats(x.length);
+    Parameters gradients = Parameters.zeros(PLAIN);
+    State state = State.zeros(PLAIN, BATCH);
+    state.set(h0, c0);
+    State after = State.zeros(PLAIN, BATCH);
+    after.set(dh, dc);
+    State before = State.zeros(PLAIN, BATCH);
+    try (Session back = plain.session(BACK)) {
+      back.call()
+          .input(Networks.direct(x))
+          .state(state)
+          .output(Networks.floats(OUTPUT))
+          .run(STEPS, BATCH);
+      back.backward()
+          .outputGradient(Networks.direct(dy))
+          .finalStateGradient(after)
+          .inputGradient(dx)
+          .initialStateGradient(before)
+          .parameterGradients(gradients)
+          .run();
+    }
+    return List.of(
+        Networks.array(dx), before.hidden(), before.cell(), Networks.array(gradients.all()));
+  }
+
+  /** On the caller's stream, there and back without a wait, then once more to be added. */
+  @Test
+  void theWayBackIsOnTheStreamOfItsRun() {
+    float[] dy = Networks.normal(OUTPUT, 6);
+    float[] dh = Networks.normal(STATE, 7);
+    float[] dc = Networks.normal(STATE, 8);
+    List<float[]> expected = gradientsOnHost(dy, dh, dc);
+    FloatPointer h = device.floats(h0);
+    FloatPointer c = device.floats(c0);
+    FloatPointer dx = device.results(x.length);
+    FloatPointer hidden = device.floats(dh);
+    FloatPointer cell = device.floats(dc);
+    FloatPointer parameters = device.results(expected.get(3).length);
+    Pointer stream = device.stream();
+    try (Session back = plain.session(BACK)) {
+      ForwardCall call = back.call().input(device.floats(x)).state(h, c).stream(stream);
+      BackwardCall backward =
+          back.backward()
+              .outputGradient(device.floats(dy))
+              .finalStateGradient(hidden, cell)
+              .inputGradient(dx)
+              .initialStateGradient(hidden, cell)
+              .parameterGradients(parameters);
+      call.enqueue(STEPS, BATCH);
+      backward.enqueue();
+      TestDevice.await(stream);
+      assertArrayEquals(expected.get(0), TestDevice.values(dx));
+      assertArrayEquals(expected.get(1), TestDevice.values(hidden), "in place");
+      assertArrayEquals(expected.get(2), TestDevice.values(cell), "in place");
+      assertArrayEquals(expected.get(3), TestDevice.values(parameters));
+      assertThrows(
+          IllegalStateException.class,
+          () -> plain.update(Parameters.of(PLAIN, Networks.weights(PLAIN, 1))),
+          "it may not be complete, as far as the session knows");
+      backward.finalStateGradient(device.floats(dh), device.floats(dc));
+      backward.accumulate(true).run();
+      float[] twice = expected.get(3).clone();
+      for (int i = 0; i < twice.length; i++) {
+        twice[i] += twice[i];
+      }
+      assertArrayEquals(twice, TestDevice.values(parameters));
+    }
+  }
+
+  @Test
+  void theWayBackThroughAHeadIsOnTheDeviceToo() {
+    float[] dlogits = Networks.normal(ROWS * 7, 6);
+    FloatBuffer logits = Networks.floats(ROWS * 7);
+    Parameters gradients = Parameters.zeros(LANGUAGE);
+    try (Session back = language.session(BACK)) {
+      back.call().tokens(Networks.direct(tokens)).logits(logits).run(STEPS, BATCH);
+      back.backward().logitsGradient(Networks.direct(dlogits)).parameterGradients(gradients).run();
+      float[] expected = Networks.array(gradients.all());
+      FloatPointer parameters = device.results(expected.length);
+      BackwardCall backward =
+          back.backward().logitsGradient(device.floats(dlogits)).parameterGradients(parameters);
+      assertRefused(
+          "logitsGradient: expected host memory, as in the last run, got device memory",
+          backward::run);
+      back.call().tokens(device.ints(tokens)).logits(device.results(ROWS * 7)).run(STEPS, BATCH);
+      backward.run();
+      assertArrayEquals(expected, TestDevice.values(parameters));
+      assertRefused(
+          "parameterGradients: expected device memory, as in the last run, got host memory",
+          () -> backward.parameterGradients(gradients).run());
+      assertRefused(
+          "parameterGradients: expected ",
+          () -> backward.parameterGradients(device.results(5)).run());
+      FloatPointer all = device.results(expected.length + 5);
+      assertRefused(
+          "parameterGradients: expected memory of its own, got an overlap with logitsGradient",
+          () -> backward.logitsGradient(all).parameterGradients(all).run());
+      FloatPointer host = new FloatPointer(Networks.floats(ROWS * 7));
+      assertRefused(
+          "dlogits: expected device memory, as `memory` says, got host memory",
+          () -> backward.logitsGradient(host).parameterGradients(parameters).run());
+    }
+    try (Rnn other = Rnn.create(PLAIN, Networks.weights(PLAIN, 1), Backend.REFERENCE);
+        Session back = other.session(BACK)) {
+      FloatPointer somewhere = device.results(OUTPUT);
+      assertRefused(
+          "outputGradient: expected none, since the reference backend has no device memory",
+          () -> back.backward().outputGradient(somewhere));
+    }
   }
 
   // ---- Streams

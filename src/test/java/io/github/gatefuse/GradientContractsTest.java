@@ -219,7 +219,7 @@ class GradientContractsTest {
               Networks.array(parameters.all()),
               spec + ", parameters alone");
           State state = State.zeros(spec, BATCH);
-          call.parameterGradients(null).initialStateGradient(state).run();
+          call.parameterGradients((Parameters) null).initialStateGradient(state).run();
           assertSameBits(expected.dInitial().hidden(), state.hidden(), spec + ", state alone");
           if (spec.vocabulary() == 0) {
             FloatBuffer dx = Networks.floats(training.x().length);
@@ -227,7 +227,10 @@ class GradientContractsTest {
             assertSameBits(expected.dx(), Networks.array(dx), spec + ", input alone");
           }
           State inPlace = training.dFinal().copy();
-          call.inputGradient(null).finalStateGradient(inPlace).initialStateGradient(inPlace).run();
+          call.inputGradient((FloatBuffer) null)
+              .finalStateGradient(inPlace)
+              .initialStateGradient(inPlace)
+              .run();
           assertSameBits(expected.dInitial().hidden(), inPlace.hidden(), spec + ", state in place");
           if (inPlace.hasCell()) {
             assertSameBits(expected.dInitial().cell(), inPlace.cell(), spec + ", cell in place");

@@ -29,8 +29,19 @@ final class CudaLibrary {
     if (isNamed()) {
       loadNamed();
     } else {
-      load(NativeLibrary.extract(Loader.getPlatform() + "-gpu", NAME));
+      load(path());
     }
+  }
+
+  /**
+   * The library that {@link #load} loads.
+   *
+   * @throws GatefuseException {@link Code#BACKEND_UNAVAILABLE} if it cannot be had
+   */
+  static String path() {
+    return isNamed()
+        ? System.getProperty(PROPERTY)
+        : NativeLibrary.extract(Loader.getPlatform() + "-gpu", NAME);
   }
 
   /** Whether the property names another library. */
@@ -40,7 +51,7 @@ final class CudaLibrary {
 
   private static void loadNamed() {
     try {
-      load(System.getProperty(PROPERTY));
+      load(path());
     } catch (IllegalArgumentException e) {
       throw unavailable("system property " + PROPERTY + ": " + e.getMessage(), e);
     }

@@ -20,6 +20,7 @@ final class NativeBackwardCall implements BackendBackwardCall {
 
   private final RnnSpec spec;
   private final NativeSession session;
+  private final boolean hasStreams;
   private final gf_gradients struct = Native.struct(gf_gradients.class, gf_gradients::new);
 
   /** By the gradients' order. A pointer keeps its buffer's memory from the garbage collector. */
@@ -31,9 +32,10 @@ final class NativeBackwardCall implements BackendBackwardCall {
   /** The input of a forward call that no result is written over; null for none. */
   private Pointer heldAgainst;
 
-  NativeBackwardCall(RnnSpec spec, NativeSession session) {
+  NativeBackwardCall(RnnSpec spec, NativeSession session, boolean hasStreams) {
     this.spec = spec;
     this.session = session;
+    this.hasStreams = hasStreams;
     struct.struct_size(struct.sizeof());
   }
 
@@ -41,12 +43,24 @@ final class NativeBackwardCall implements BackendBackwardCall {
   public void bind(Gradient gradient, FloatBuffer buffer) {
     FloatPointer pointer = buffer == null ? null : new FloatPointer(buffer);
     if (pointer != null && pointer.address() % Float.BYTES != 0) {
-      throw new IllegalArgumentException(
-          gradient.label()
-              + ": expected memory aligned to 4 bytes, got a buffer sliced between values");
+      throw unaligned(gradient, "a buffer sliced between values");
     }
     write(gradient, pointer);
     pointers[gradient.ordinal()] = pointer;
+  }
+
+  @Override
+  public void bind(Gradient gradient, FloatPointer memory) {
+    if (Native.address(memory) % Float.BYTES != 0) {
+      throw unaligned(gradient, "the address 0x" + Long.toHexString(Native.address(memory)));
+    }
+    write(gradient, memory);
+    pointers[gradient.ordinal()] = memory;
+  }
+
+  private static IllegalArgumentException unaligned(Gradient gradient, String got) {
+    return new IllegalArgumentException(
+        gradient.label() + ": expected memory aligned to 4 bytes, got " + got);
   }
 
   private void write(Gradient gradient, FloatPointer pointer) {
@@ -116,9 +130,19 @@ final class NativeBackwardCall implements BackendBackwardCall {
 
   @Override
   public void run() {
+    backward(GatefuseNative.GF_ON_RETURN);
+  }
+
+  @Override
+  public void enqueue() {
+    backward(hasStreams ? GatefuseNative.GF_ON_STREAM : GatefuseNative.GF_ON_RETURN);
+  }
+
+  private void backward(int completion) {
     if (heldAgainst != session.lastInput()) {
       checkInput();
     }
+    struct.completion(completion);
     Native.check(GatefuseNative.gf_backward(session.handle(), struct));
   }
 }

@@ -121,20 +121,21 @@ final class NativeCall implements BackendCall {
         }
       }
     }
-    io.memory(isOnDevice() ? GatefuseNative.GF_MEMORY_DEVICE : GatefuseNative.GF_MEMORY_HOST);
+    io.memory(memory(false));
+    io.state_memory(memory(true));
     io.steps(steps);
     io.batch(batch);
     io.layout(batchMajor ? GatefuseNative.GF_BATCH_MAJOR : GatefuseNative.GF_TIME_MAJOR);
   }
 
-  /** All memory but what is per sequence is of one kind. */
-  private boolean isOnDevice() {
-    for (boolean is : onDevice) {
-      if (is) {
-        return true;
+  /** The states are of one kind of memory, and all but what is per sequence is of one, too. */
+  private int memory(boolean states) {
+    for (Argument argument : ARGUMENTS) {
+      if (argument.state() == states && onDevice[argument.ordinal()]) {
+        return GatefuseNative.GF_MEMORY_DEVICE;
       }
     }
-    return false;
+    return GatefuseNative.GF_MEMORY_HOST;
   }
 
   private boolean overlap(Argument first, Argument second, int steps, int batch) {

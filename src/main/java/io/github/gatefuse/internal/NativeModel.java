@@ -19,6 +19,7 @@ import io.github.gatefuse.binding.gf_session_options;
 import io.github.gatefuse.binding.gf_spec;
 import io.github.gatefuse.spi.BackendModel;
 import io.github.gatefuse.spi.BackendSession;
+import io.github.gatefuse.spi.DeviceBlock;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
@@ -27,11 +28,13 @@ import java.util.Set;
 final class NativeModel implements BackendModel {
   private final RnnSpec spec;
   private final Backend backend;
+  private final int device;
   private final gf_model handle;
 
-  private NativeModel(RnnSpec spec, Backend backend, gf_model handle) {
+  private NativeModel(RnnSpec spec, RnnOptions options, gf_model handle) {
     this.spec = spec;
-    this.backend = backend;
+    this.backend = options.backend();
+    this.device = options.device();
     this.handle = handle;
   }
 
@@ -42,7 +45,7 @@ final class NativeModel implements BackendModel {
     try {
       setTensors(handle, spec.parameters(), weights);
       complete = true;
-      return new NativeModel(spec, options.backend(), handle);
+      return new NativeModel(spec, options, handle);
     } finally {
       if (!complete) {
         GatefuseNative.gf_model_destroy(handle);
@@ -145,6 +148,11 @@ final class NativeModel implements BackendModel {
     return backend == Backend.CUDA;
   }
 
+  @Override
+  public DeviceBlock deviceMemory(long floats) {
+    return NativeDeviceBlock.allocate(backend, device, floats);
+  }
+
   /** All; a backend that goes forward only refuses by itself. */
   @Override
   public Set<Backward> backwards() {
@@ -159,7 +167,7 @@ final class NativeModel implements BackendModel {
 
   @Override
   public boolean hasStateRows() {
-    return backend == Backend.CPU;
+    return true;
   }
 
   @Override

@@ -35,7 +35,7 @@ final class NativeSession implements BackendSession {
 
   @Override
   public BackendBackwardCall backward() {
-    return new NativeBackwardCall(spec, this);
+    return new NativeBackwardCall(spec, this, hasStreams);
   }
 
   gf_session handle() {

@@ -20,4 +20,15 @@ public final class OnnxRuntimeLibrary {
     NativeLibrary.load();
     return NativeLibrary.extract(Loader.getPlatform(), NAME);
   }
+
+  /**
+   * The library of the CUDA backend, which this one loads where it is told to.
+   *
+   * @return its absolute path
+   * @throws io.github.gatefuse.GatefuseException BACKEND_UNAVAILABLE if it cannot be had
+   */
+  public static String cudaPath() {
+    NativeLibrary.load();
+    return CudaLibrary.path();
+  }
 }

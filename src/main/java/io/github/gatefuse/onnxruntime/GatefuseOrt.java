@@ -4,7 +4,8 @@ package io.github.gatefuse.onnxruntime;
 import io.github.gatefuse.internal.OnnxRuntimeLibrary;
 
 /**
- * GateFuse as custom operators of ONNX Runtime, on its CPU provider.
+ * GateFuse as custom operators of ONNX Runtime, on its CPU provider and, where they are asked for,
+ * on its CUDA provider.
  *
  * <pre>{@code
  * OrtSession.SessionOptions options = new OrtSession.SessionOptions();
@@ -31,7 +32,33 @@ public final class GatefuseOrt {
    */
   public static final String OVERRIDE = "gatefuse.override_standard_operators";
 
+  /**
+   * The key of an entry of the session options, added before the library is registered: {@link
+   * #cudaLibraryPath}. The operators are then registered for ONNX Runtime's CUDA provider, too, or
+   * the registration fails and says why. Without it they are where the process has loaded the CUDA
+   * backend by then, as for a network of its own.
+   */
+  public static final String CUDA_LIBRARY = "gatefuse.cuda.library";
+
+  /**
+   * The key of an entry of the session options, added before the library is registered: the number
+   * of the device that ONNX Runtime's CUDA provider is on; 0, the default, as there.
+   */
+  public static final String CUDA_DEVICE = "gatefuse.cuda.device";
+
   private GatefuseOrt() {}
+
+  /**
+   * The library of the CUDA backend, for {@link #CUDA_LIBRARY}. It is copied out of the jar with
+   * classifier {@code linux-x86_64-gpu} on first use.
+   *
+   * @return its absolute path
+   * @throws io.github.gatefuse.GatefuseException BACKEND_UNAVAILABLE if the jar is not there, with
+   *     what helps
+   */
+  public static String cudaLibraryPath() {
+    return OnnxRuntimeLibrary.cudaPath();
+  }
 
   /**
    * The library to register, once for each object of session options. It is copied out of the jar

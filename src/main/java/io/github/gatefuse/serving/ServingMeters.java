@@ -93,6 +93,7 @@ public final class ServingMeters implements MeterBinder {
         .gauge("open", StreamPoolMetrics::open)
         .gauge("capacity", StreamPoolMetrics::capacity)
         .gauge("bytes", StreamPoolMetrics::bytes)
+        .gauge("device.bytes", StreamPoolMetrics::deviceBytes)
         .timing("call.time", StreamPoolMetrics::callTime);
   }
 

@@ -7,7 +7,6 @@ import io.github.gatefuse.Rnn;
 import io.github.gatefuse.RnnSpec;
 import io.github.gatefuse.Session;
 import io.github.gatefuse.SessionOptions;
-import io.github.gatefuse.State;
 import io.github.gatefuse.serving.ServingException.Reason;
 import io.github.gatefuse.serving.StreamPoolOptions.WhenFull;
 import java.nio.ByteBuffer;
@@ -20,6 +19,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.IntConsumer;
 import java.util.function.LongSupplier;
 
 /**
@@ -33,9 +33,10 @@ import java.util.function.LongSupplier;
  * }</pre>
  *
  * <p>The states are rows of memory outside of the Java heap, taken when the pool is made: a pool
- * does not grow. A step reads and writes the rows of its streams in place, wherever they are;
- * nothing is copied in Java. A stream gives the bits of its inputs run as one sequence, whichever
- * streams are beside it.
+ * does not grow. Where the network is on CUDA they are rows of its device's memory, and only inputs
+ * and outputs of a step cross the bus. A step reads and writes the rows of its streams in place,
+ * wherever they are; nothing is copied in Java. A stream gives the bits of its inputs run as one
+ * sequence, whichever streams are beside it.
  *
  * <p>A stream is a number, good until the stream is closed or evicted, and never given again.
  * Streams are evicted by {@link #evictIdle} and {@link #evict}, always those first whose last step
@@ -58,7 +59,7 @@ public final class StreamPool implements AutoCloseable {
   private final ReentrantLock lock = new ReentrantLock();
   private final Session session;
   private final ExecutionPath path;
-  private final State state;
+  private final StreamStates states;
   private final StreamTable table;
   private final IntBuffer rows;
   private final ForwardCall call;
@@ -84,13 +85,22 @@ public final class StreamPool implements AutoCloseable {
     this.clock = clock;
     this.started = clock.getAsLong();
     this.fingerprint = rnn.fingerprint();
-    this.state = State.zeros(spec, options.capacity());
     this.table = new StreamTable(options.capacity());
     this.rows = ints(options.capacity());
-    this.session =
-        rnn.session(SessionOptions.of(1, options.capacity()).withThreads(options.threads()));
+    this.states = StreamStates.of(rnn, options.capacity());
+    boolean made = false;
+    try {
+      this.session =
+          rnn.session(SessionOptions.of(1, options.capacity()).withThreads(options.threads()));
+      made = true;
+    } finally {
+      if (!made) {
+        states.close();
+      }
+    }
     this.path = session.path();
-    this.call = session.call().state(state).stateRows(rows);
+    this.call = session.call();
+    states.bind(call, rows);
   }
 
   /**
@@ -101,7 +111,7 @@ public final class StreamPool implements AutoCloseable {
    * @return a pool that the caller owns and closes
    * @throws IllegalArgumentException if the network has two directions, does not have the output,
    *     or its backend cannot pick states by row; or if the states have more than 2^29-1 values of
-   *     h
+   *     h and are not in device memory
    * @throws IllegalStateException if the network is closed or has been updated
    * @throws io.github.gatefuse.GatefuseException if memory runs out
    */
@@ -129,19 +139,20 @@ public final class StreamPool implements AutoCloseable {
    *
    * @return its number
    * @throws ServingException if the pool is closed, or full and not to evict
+   * @throws io.github.gatefuse.GatefuseException if the network's device fails; no stream is open
+   *     then
    */
   public long open() {
     lock.lock();
     try {
-      long stream = add();
-      state.clearRow((int) stream);
-      return stream;
+      return add(states::clear);
     } finally {
       lock.unlock();
     }
   }
 
-  private long add() {
+  /** A new stream, if its state can be set in its row. */
+  private long add(IntConsumer setState) {
     checkOpen();
     if (table.isFull()) {
       if (options.whenFull() == WhenFull.REJECT) {
@@ -151,8 +162,18 @@ public final class StreamPool implements AutoCloseable {
       }
       evictOldest();
     }
+    long stream = table.add(clock.getAsLong());
+    boolean set = false;
+    try {
+      setState.accept((int) stream);
+      set = true;
+    } finally {
+      if (!set) {
+        table.remove((int) stream);
+      }
+    }
     opened++;
-    return table.add(clock.getAsLong());
+    return stream;
   }
 
   private void checkOpen() {
@@ -358,14 +379,13 @@ public final class StreamPool implements AutoCloseable {
    * @param stream an open stream, which stays open
    * @return the bytes
    * @throws ServingException if the stream is not open, or the pool is closed
+   * @throws io.github.gatefuse.GatefuseException if the network's device fails
    */
   public byte[] exportState(long stream) {
     lock.lock();
     try {
       checkOpen();
-      int row = table.row(stream);
-      float[] c = state.hasCell() ? state.cellRow(row) : null;
-      return new StreamState(state.hiddenRow(row), c).encode(spec, fingerprint);
+      return states.read(table.row(stream)).encode(spec, fingerprint);
     } finally {
       lock.unlock();
     }
@@ -379,14 +399,14 @@ public final class StreamPool implements AutoCloseable {
    * @return the new stream
    * @throws ServingException if the bytes are damaged or of another network, saying so, if the pool
    *     is closed, or full and not to evict
+   * @throws io.github.gatefuse.GatefuseException if the network's device fails; no stream is open
+   *     then
    */
   public long importState(byte[] bytes) {
     StreamState imported = StreamState.decode(spec, fingerprint, bytes);
     lock.lock();
     try {
-      long stream = add();
-      state.setRow((int) stream, imported.h(), imported.c());
-      return stream;
+      return add(row -> states.write(row, imported));
     } finally {
       lock.unlock();
     }
@@ -485,8 +505,6 @@ public final class StreamPool implements AutoCloseable {
   public StreamPoolMetrics metrics() {
     lock.lock();
     try {
-      long values = (long) state.slots() * state.batch() * state.hiddenSize();
-      long stateBytes = Float.BYTES * values * (state.hasCell() ? 2 : 1);
       long books = table.bytes() + Integer.BYTES * (long) rows.capacity();
       long buffers =
           Float.BYTES * ((long) input.capacity() + answer.capacity() + tokens.capacity());
@@ -501,8 +519,9 @@ public final class StreamPool implements AutoCloseable {
           Duration.ofNanos(clock.getAsLong() - started),
           callTime.timing(),
           path,
-          stateBytes,
-          stateBytes + books + buffers + session.bytes());
+          states.bytes(),
+          states.onDevice() ? states.bytes() + session.bytes() : 0,
+          states.bytes() + books + buffers + session.bytes());
     } finally {
       lock.unlock();
     }
@@ -513,8 +532,11 @@ public final class StreamPool implements AutoCloseable {
   public void close() {
     lock.lock();
     try {
-      closed = true;
-      session.close();
+      if (!closed) {
+        closed = true;
+        session.close();
+        states.close();
+      }
     } finally {
       lock.unlock();
     }

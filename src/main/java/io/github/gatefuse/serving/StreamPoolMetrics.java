@@ -20,7 +20,8 @@ import java.time.Duration;
  * @param callTime of a call
  * @param path how the session runs
  * @param stateBytes of the states
- * @param bytes of states, session and books, without the network's weights
+ * @param deviceBytes of states and session in device memory; 0 where there is none
+ * @param bytes of states, session and books, in device memory or not, without the network's weights
  */
 public record StreamPoolMetrics(
     int open,
@@ -34,6 +35,7 @@ public record StreamPoolMetrics(
     Timing callTime,
     ExecutionPath path,
     long stateBytes,
+    long deviceBytes,
     long bytes) {
   /**
    * Steps over the uptime.

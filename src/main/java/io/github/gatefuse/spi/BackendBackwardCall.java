@@ -3,6 +3,7 @@ package io.github.gatefuse.spi;
 
 import io.github.gatefuse.GatefuseException;
 import java.nio.FloatBuffer;
+import org.bytedeco.javacpp.FloatPointer;
 
 /**
  * One prepared way back through a session's last forward call: the memory, the shape, and then runs
@@ -22,6 +23,16 @@ public interface BackendBackwardCall {
    *     null for none
    */
   void bind(Gradient gradient, FloatBuffer buffer);
+
+  /**
+   * Sets memory of the model's device. Called only where there is {@link BackendModel#hasStreams}.
+   *
+   * @param gradient which one
+   * @param memory naturally aligned, whose values begin at its position; nobody changes the object
+   */
+  default void bind(Gradient gradient, FloatPointer memory) {
+    throw new UnsupportedOperationException("device memory");
+  }
 
   /**
    * Says what happens to the gradients by the parameters.
@@ -47,4 +58,15 @@ public interface BackendBackwardCall {
    * @throws GatefuseException if the backend fails
    */
   void run();
+
+  /**
+   * Puts a run on the stream of the forward call and returns; {@link BackendSession#synchronize}
+   * waits for it. Without streams it is a run.
+   *
+   * @throws IllegalArgumentException if the backend refuses the arguments
+   * @throws GatefuseException if the backend fails, in an earlier run perhaps
+   */
+  default void enqueue() {
+    run();
+  }
 }

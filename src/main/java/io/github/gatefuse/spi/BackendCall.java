@@ -75,7 +75,7 @@ public interface BackendCall {
 
   /**
    * Runs the network on the memory as it is set, all of it of one kind but what is {@linkplain
-   * Argument#perSequence per sequence}.
+   * Argument#perSequence per sequence}; states may be on the device where the rest is on the host.
    *
    * @throws IllegalArgumentException if the backend refuses the arguments
    * @throws GatefuseException if the backend fails

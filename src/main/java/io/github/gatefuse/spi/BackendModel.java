@@ -43,6 +43,17 @@ public interface BackendModel extends AutoCloseable {
   }
 
   /**
+   * Allocates memory of the model's device. Called only where there is {@link #hasStreams}.
+   *
+   * @param floats at least 1
+   * @return memory of zeros, that the caller owns; it may outlive the model
+   * @throws GatefuseException if memory runs out
+   */
+  default DeviceBlock deviceMemory(long floats) {
+    throw new UnsupportedOperationException("device memory");
+  }
+
+  /**
    * What sessions can keep for a way back.
    *
    * @return {@link Backward#NONE} alone, unless an implementation has more

@@ -9,7 +9,11 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import ai.onnxruntime.OrtException;
 import ai.onnxruntime.OrtSession;
+import io.github.gatefuse.Backend;
+import io.github.gatefuse.Precision;
+import io.github.gatefuse.Tier;
 import io.github.gatefuse.testing.OnnxGraph;
+import io.github.gatefuse.testing.Target;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -133,6 +137,42 @@ class OperatorTest {
       }
       return null;
     };
+  }
+
+  /**
+   * Operators for a provider that this ONNX Runtime does not have do no harm: those of the CPU run,
+   * beside them and in place of the standard's. What they compute on a device is tested in C++, on
+   * a stand-in for ONNX Runtime.
+   */
+  @ParameterizedTest
+  @ValueSource(strings = {"LSTM", "GRU", "RefineLSTM", "RefineGRU"})
+  void thoseOfTheCudaProviderAreRegisteredBesideThoseOfTheCpu(String operator) throws Exception {
+    new Target(Backend.CUDA, null, Precision.FLOAT32, Tier.AUTO).assumeAvailable();
+    OrtNode node = OrtNode.of(operator);
+    Map<String, float[]> expected = node.run();
+    for (String override : List.of("0", "1")) {
+      try (OrtSession.SessionOptions options = new OrtSession.SessionOptions()) {
+        options.addConfigEntry(GatefuseOrt.CUDA_LIBRARY, GatefuseOrt.cudaLibraryPath());
+        options.addConfigEntry(GatefuseOrt.CUDA_DEVICE, "0");
+        options.addConfigEntry(GatefuseOrt.OVERRIDE, override);
+        options.registerCustomOpLibrary(GatefuseOrt.libraryPath());
+        try (OrtSession session = OrtNode.ENVIRONMENT.createSession(node.model(), options)) {
+          Map<String, float[]> actual = node.run(session);
+          expected.forEach((name, e) -> assertArrayEquals(e, actual.get(name), name));
+        }
+      }
+    }
+  }
+
+  @Test
+  void aCudaBackendThatCannotBeHadIsNamed() throws OrtException {
+    try (OrtSession.SessionOptions options = new OrtSession.SessionOptions()) {
+      options.addConfigEntry(GatefuseOrt.CUDA_LIBRARY, "/nowhere/libgatefuse_cuda.so");
+      OrtException e =
+          assertThrows(
+              OrtException.class, () -> options.registerCustomOpLibrary(GatefuseOrt.libraryPath()));
+      assertTrue(e.getMessage().contains("/nowhere/libgatefuse_cuda.so"), e.getMessage());
+    }
   }
 
   @Test

@@ -12,15 +12,19 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.github.gatefuse.Backend;
 import io.github.gatefuse.Cell;
 import io.github.gatefuse.GatefuseException;
+import io.github.gatefuse.Precision;
 import io.github.gatefuse.Regularization;
 import io.github.gatefuse.Rnn;
+import io.github.gatefuse.RnnOptions;
 import io.github.gatefuse.RnnSpec;
 import io.github.gatefuse.Session;
 import io.github.gatefuse.SessionOptions;
+import io.github.gatefuse.Tier;
 import io.github.gatefuse.UnreliableBackend;
 import io.github.gatefuse.serving.BatcherOptions.WhenFull;
 import io.github.gatefuse.serving.ServingException.Reason;
 import io.github.gatefuse.testing.Networks;
+import io.github.gatefuse.testing.Target;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -132,6 +136,27 @@ class BatcherTest {
         for (Exchange exchange : exchanges) {
           assertTrue(exchange.future.isDone());
           assertArrayEquals(offline.answer(exchange.request), exchange.future.get());
+        }
+      }
+    }
+  }
+
+  /** Requests longer than a native call, whose state is carried on. */
+  @Test
+  void onADeviceRequestsMayBeOfAnyLength() throws Exception {
+    Target cuda = new Target(Backend.CUDA, null, Precision.FLOAT32, Tier.AUTO);
+    cuda.assumeAvailable();
+    for (Output output : List.of(Output.HIDDEN, Output.LAST_HIDDEN)) {
+      try (Rnn rnn = cuda.create(SPEC, Networks.weights(SPEC, 3));
+          Rnn cpu = Rnn.create(SPEC, Networks.weights(SPEC, 3), RnnOptions.DEFAULT);
+          Offline offline = new Offline(cpu, output, 20);
+          Batcher batcher = Batcher.start(rnn, BatcherOptions.of(output).withSizes(4, 6))) {
+        List<CompletableFuture<float[]>> answers = new ArrayList<>();
+        for (int steps = 1; steps <= 20; steps++) {
+          answers.add(batcher.submit(request(steps)));
+        }
+        for (int steps = 1; steps <= 20; steps++) {
+          assertArrayEquals(offline.answer(request(steps)), get(answers.get(steps - 1)), 2e-5f);
         }
       }
     }

@@ -14,11 +14,14 @@ import io.github.gatefuse.Precision;
 import io.github.gatefuse.Rnn;
 import io.github.gatefuse.RnnOptions;
 import io.github.gatefuse.RnnSpec;
+import io.github.gatefuse.Tier;
 import io.github.gatefuse.UnreliableBackend;
 import io.github.gatefuse.Weights;
 import io.github.gatefuse.serving.ServingException.Reason;
 import io.github.gatefuse.serving.StreamPoolOptions.WhenFull;
 import io.github.gatefuse.testing.Networks;
+import io.github.gatefuse.testing.Target;
+import io.github.gatefuse.testing.TestDevice;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
@@ -137,6 +140,76 @@ class StreamPoolTest {
         }
         assertTrue(compared > rounds, "compared " + compared);
       }
+    }
+  }
+
+  // ---- On a device ----
+
+  private static final Target CUDA = new Target(Backend.CUDA, null, Precision.FLOAT32, Tier.AUTO);
+
+  /** The same streams as on the CPU, but for the last bits; and nothing is left on the device. */
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("networksOnDevice")
+  void onADeviceEveryStreamIsItsSequenceToo(RnnSpec spec, Output output) {
+    CUDA.assumeAvailable();
+    TestDevice.of(CUDA).close(); // It is there.
+    long before = TestDevice.alive();
+    Weights weights = Networks.weights(spec, 3);
+    List<History> histories = new ArrayList<>();
+    try (Rnn rnn = CUDA.create(spec, weights);
+        Rnn cpu = Rnn.create(spec, weights, RnnOptions.DEFAULT);
+        Offline offline = new Offline(cpu, output, 10)) {
+      try (StreamPool pool = StreamPool.create(rnn, StreamPoolOptions.of(21, output))) {
+        client(pool, spec, histories, new Random(1), 10);
+        StreamPoolMetrics metrics = pool.metrics();
+        assertTrue(metrics.deviceBytes() > metrics.stateBytes());
+        assertTrue(metrics.bytes() > metrics.deviceBytes());
+      }
+      for (History history : histories) {
+        if (!history.answers.isEmpty()) {
+          assertArrayEquals(offline.answer(history.request()), history.answer(), 2e-5f);
+        }
+      }
+    }
+    if (CUDA.isEmulated()) {
+      assertEquals(before, TestDevice.alive(), "device memory and streams");
+    }
+  }
+
+  static Stream<Arguments> networksOnDevice() {
+    return networks().filter(of -> of.get()[2] == RnnOptions.DEFAULT).limit(2);
+  }
+
+  /** Off the device and back, to a pool on the host and back; evicted, and the row used again. */
+  @Test
+  void statesOfADeviceGoWhereverBytesGo() {
+    CUDA.assumeAvailable();
+    RnnSpec spec = SPEC.withLayers(2);
+    Weights weights = Networks.weights(spec, 1);
+    try (Rnn rnn = CUDA.create(spec, weights);
+        Rnn cpu = Rnn.create(spec, weights, RnnOptions.DEFAULT);
+        StreamPool pool = StreamPool.create(rnn, hidden(3));
+        StreamPool host = StreamPool.create(cpu, hidden(3))) {
+      byte[] zeros = host.exportState(host.open());
+      long first = pool.open();
+      long stream = pool.open();
+      assertArrayEquals(zeros, pool.exportState(stream));
+      pool.step(new long[] {stream}, new float[] {1, -2, 3});
+      assertArrayEquals(zeros, pool.exportState(first));
+      byte[] state = pool.exportState(stream);
+      long away = host.importState(state);
+      assertArrayEquals(state, host.exportState(away));
+      long back = pool.importState(host.exportState(away));
+      float[] x = {0.5f, 0.25f, -1};
+      float[] answer = pool.step(new long[] {stream}, x);
+      assertArrayEquals(answer, pool.step(new long[] {back}, x));
+      assertArrayEquals(answer, host.step(new long[] {away}, x), 2e-5f);
+      assertEquals(Reason.POOL_FULL, reason(pool::open));
+      assertArrayEquals(new long[] {first, stream}, pool.evict(2));
+      assertArrayEquals(zeros, pool.exportState(pool.open()));
+      assertArrayEquals(zeros, pool.exportState(pool.open()));
+      pool.close(back);
+      assertEquals(0, host.metrics().deviceBytes());
     }
   }
 
