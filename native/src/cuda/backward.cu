@@ -67,6 +67,7 @@ Backward::Backward(const Model& model, const Tape& tape, const Batch& batch, con
   if (options.backward == GF_BACKWARD_RECOMPUTE) {
     make_recompute_buffers(arena, stream, projections);
   }
+  if (tier_.exchange == Exchange::kGrid) make_exchange(arena, stream, max_batch);
 }
 
 void Backward::make_recompute_buffers(DeviceArena& arena, cudaStream_t stream, float* projections) {
@@ -77,6 +78,15 @@ void Backward::make_recompute_buffers(DeviceArena& arena, cudaStream_t stream, f
   kept_ = projections;
   products_ = take(rows_ - (cell.reset_before ? spec_.hidden : 0));
   if (cell.candidate_apart || cell.reset_before) candidate_ = take(spec_.hidden);
+}
+
+void Backward::make_exchange(DeviceArena& arena, cudaStream_t stream, int64_t max_batch) {
+  const PersistentShape& shape = tier_.shape;
+  const int64_t slices = (max_batch + kSliceRows - 1) / kSliceRows;
+  const int64_t parts = std::min<int64_t>(slices, tier_.slices_at_once) * 2 * shape.parts;
+  const int64_t units = int64_t{shape.blocks} * shape.units();
+  exchange_ = arena.take<float>(stream, "session exchange", parts, units, kSliceRows);
+  arrived_ = arena.take<unsigned>(stream, "session exchange", slices);
 }
 
 // ---- A call -------------------------------------------------------------------------------------
@@ -322,8 +332,24 @@ void Backward::run_steps(const Chunk& chunk) {
   }
 }
 
-// Tiers S and C: all steps in one launch.
+// Tiers S, C and G: all steps in one launch, or in as many as it takes for the slices of a launch
+// to be on the device together.
 void Backward::run_persistent(const Chunk& chunk) {
+  PersistentBackwardArguments arguments = persistent_arguments(chunk);
+  const int32_t slices = (arguments.rows + kSliceRows - 1) / kSliceRows;
+  if (arrived_ != nullptr) {
+    check(cudaMemsetAsync(arrived_, 0, slices * sizeof *arrived_, stream_), "exchange");
+  }
+  const int32_t most = tier_.slices_at_once == 0 ? slices : tier_.slices_at_once;
+  for (int32_t first = 0; first < slices; first += most) {
+    arguments.first_slice = first;
+    const PersistentLaunch launch(tier_.exchange, tier_.shape, std::min(most, slices - first),
+                                  stream_);
+    check(cudaLaunchKernelEx(launch.config(), tier_.kernel, arguments), "backward");
+  }
+}
+
+PersistentBackwardArguments Backward::persistent_arguments(const Chunk& chunk) const {
   PersistentBackwardArguments arguments = {};
   arguments.pass = chunk.pass;
   arguments.shape = tier_.shape;
@@ -341,11 +367,11 @@ void Backward::run_persistent(const Chunk& chunk) {
   arguments.dc = cell_gradient(chunk.slot);
   arguments.da = da_;
   arguments.da_recurrent = da_recurrent_;
+  arguments.exchange = exchange_;
+  arguments.arrived = arrived_;
   arguments.timed_out = waits_.timed_out;
   arguments.patience = waits_.patience;
-  const int32_t slices = (arguments.rows + kSliceRows - 1) / kSliceRows;
-  const PersistentLaunch launch(tier_.exchange, tier_.shape, slices, stream_);
-  check(cudaLaunchKernelEx(launch.config(), tier_.kernel, arguments), "backward");
+  return arguments;
 }
 
 // Tier A: the pointwise mathematics, then the product with R.

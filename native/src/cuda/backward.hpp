@@ -58,6 +58,7 @@ class Backward {
   };
 
   void make_recompute_buffers(DeviceArena& arena, cudaStream_t stream, float* projections);
+  void make_exchange(DeviceArena& arena, cudaStream_t stream, int64_t max_batch);
   void clear();
   void load_states();
   void store_states();
@@ -70,6 +71,7 @@ class Backward {
   ChunkArguments chunk_arguments(const Chunk& chunk) const;
   void run_steps(const Chunk& chunk);
   void run_persistent(const Chunk& chunk);
+  PersistentBackwardArguments persistent_arguments(const Chunk& chunk) const;
   void run_step(const Chunk& chunk, int32_t s, int32_t rows);
   BackwardStepArguments step_arguments(const Chunk& chunk, int32_t s, int32_t rows) const;
   void parameter_sums(const Chunk& chunk);
@@ -108,8 +110,10 @@ class Backward {
   float* d_gates_ = nullptr;       // [B, scans, H]
   float* dx_ = nullptr;            // [chunk rows, I], with tokens
   float* kept_ = nullptr;  // [chunk rows, rows of LayerWeights::input], computed again; not its own
-  float* products_ = nullptr;   // [chunk rows, rows of LayerWeights::recurrent], the same
-  float* candidate_ = nullptr;  // [chunk rows, H], the same
+  float* products_ = nullptr;    // [chunk rows, rows of LayerWeights::recurrent], the same
+  float* candidate_ = nullptr;   // [chunk rows, H], the same
+  float* exchange_ = nullptr;    // tier G: see PersistentBackwardArguments
+  unsigned* arrived_ = nullptr;  // tier G
   Sums input_, recurrent_, candidate_sums_, head_;
 
   // Of the call that is being put on its stream.

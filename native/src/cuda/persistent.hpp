@@ -41,6 +41,10 @@ struct PersistentShape {
   GF_HOST_DEVICE int32_t tasks() const { return sets * chunks; }
   GF_HOST_DEVICE int32_t units() const { return groups * kGroupUnits; }  // a block's
   GF_HOST_DEVICE int32_t threads() const { return warps * 32; }
+  // On the way back: blocks that own units.
+  GF_HOST_DEVICE int32_t owners() const { return parts / chunks; }
+  // On the way back in tier G: how many sums of parts a block makes side by side.
+  GF_HOST_DEVICE int32_t heaps() const { return warps / groups * 2; }
 };
 
 // One layer and direction over a chunk of time.

@@ -27,12 +27,14 @@ namespace gatefuse::cuda {
 // its pre-activations, and the parts of the gradients by its units' h. How the parts get to the
 // owners is the one difference between the tiers. Each gives the kernel
 //
-//   rank()        the block's number in its slice
+//   rank(shape)   the block's number in its slice
 //   begin()       clears the tiles; all threads
 //   tile(i)       the tile [kSliceRows, tile_stride] of step i: written before its barrier, read
 //                 behind it
-//   await(i)      the parts [parts][units][kSliceRows] that step i reads, once they are whole; the
-//                 threads that read them, from step 1 on
+//   gather(i)     brings the parts that step i reads near, from step 1 on; all threads
+//   count()       how many of each unit that makes; to be added up in their order
+//   await(i)      those parts [count][units][kSliceRows], once they are whole; the threads that
+//                 read them, behind gather(i)
 //   expect(i)     announces those that step i reads; all threads, behind the barrier of step i - 1
 //   send(i, ...)  hands on four rows of a unit's part for step i: `group` is the unit's among all
 //   sent()        behind the sends of a step; all threads
@@ -66,13 +68,15 @@ class PartsOf<P, Exchange::kBlock> {
         tile_(shared.take<Storage>(kSliceRows * a.shape.tile_stride)),
         parts_(shared.take<float>(part_of(a.shape, a.shape.parts, 0))) {}
 
-  static GF_DEVICE int32_t rank() { return 0; }
+  static GF_DEVICE int32_t rank(const PersistentShape&) { return 0; }
 
   GF_DEVICE void begin() const {
     clear<P>(tile_, kSliceRows * shape_.tile_stride);
     __syncthreads();
   }
   GF_DEVICE Storage* tile(int32_t) const { return tile_; }
+  GF_DEVICE void gather(int32_t) const {}
+  GF_DEVICE int32_t count() const { return shape_.parts; }
   GF_DEVICE const float* await(int32_t) const { return parts_; }
   GF_DEVICE void expect(int32_t) const {}
   GF_DEVICE void send(int32_t, int32_t part, int32_t group, int g, int row,
@@ -121,7 +125,9 @@ class PartsOf<P, Exchange::kCluster> {
     bytes_ = static_cast<unsigned>(a.shape.parts * units * kSliceRows * sizeof(float));
   }
 
-  static GF_DEVICE int32_t rank() { return static_cast<int32_t>(ptx::cluster_rank()); }
+  static GF_DEVICE int32_t rank(const PersistentShape&) {
+    return static_cast<int32_t>(ptx::cluster_rank());
+  }
 
   GF_DEVICE void begin() const {
     clear<P>(tiles_, 2 * kSliceRows * a_.shape.tile_stride);
@@ -137,6 +143,8 @@ class PartsOf<P, Exchange::kCluster> {
     return tiles_ + i % 2 * kSliceRows * a_.shape.tile_stride;
   }
 
+  GF_DEVICE void gather(int32_t) const {}
+  GF_DEVICE int32_t count() const { return a_.shape.parts; }
   // Buffer i % 2 is filled for the k-th time (from 0) for step 2 k + 1 or 2 k + 2.
   GF_DEVICE const float* await(int32_t i) {
     const unsigned parity = static_cast<unsigned>((i - 1) / 2) % 2;
@@ -183,6 +191,101 @@ class PartsOf<P, Exchange::kCluster> {
   unsigned bytes_;  // of a step
 };
 
+// Tier G: blocks anywhere on the device. Parts go through the L2 cache: every block stores its own
+// into a buffer in global memory and adds one to the slice's counter; who has seen the counter of
+// all blocks reads those of its units. That are as many parts as there are blocks, and far away:
+// all threads of the block add them up by heaps, which lie in shared memory.
+//
+// Two buffers are enough. A block stores parts for step i+1 after it has seen that all blocks have
+// counted those for step i, which each did behind the barrier that follows its reading of those for
+// step i-1. One buffer is enough of the heaps, which are read before the barrier of a step and
+// written behind it, and of the tile, as in tier S.
+//
+// A block without units takes no part, and is not counted. No state waits for all to have begun:
+// its gradients are read and written by the threads that own them.
+template <class P>
+class PartsOf<P, Exchange::kGrid> {
+ public:
+  using Storage = typename P::Storage;
+
+  GF_DEVICE PartsOf(const PersistentBackwardArguments& a, ptx::SharedMemory& shared, int32_t rank)
+      : a_(a),
+        first_unit_(rank * a.shape.units()),
+        tile_(shared.take<Storage>(kSliceRows * a.shape.tile_stride)),
+        heaps_(shared.take<float>(part_of(a.shape, a.shape.heaps(), 0))),
+        patience_(a) {}
+
+  static GF_DEVICE int32_t rank(const PersistentShape& shape) {
+    return static_cast<int32_t>(blockIdx.x) % shape.blocks;
+  }
+
+  GF_DEVICE void begin() const {
+    clear<P>(tile_, kSliceRows * a_.shape.tile_stride);
+    __syncthreads();
+  }
+  GF_DEVICE Storage* tile(int32_t) const { return tile_; }
+
+  // Half a warp takes every count()-th part of a group, 16 bytes a lane.
+  GF_DEVICE void gather(int32_t i) {
+    wait_for(i);
+    const int half = static_cast<int>(threadIdx.x) / kHalf;
+    const int32_t group = half / 2 % a_.shape.groups;
+    const int32_t heap = half / 2 / a_.shape.groups * 2 + half % 2;
+    const int32_t at = group * kGroupUnits * kSliceRows + static_cast<int>(threadIdx.x) % kHalf * 4;
+    if (heap < count() && first_unit_ + group * kGroupUnits < a_.hidden) {
+      const float* from = buffer(i) + first_unit_ * kSliceRows + at;
+      float4 sum = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+#pragma unroll 4
+      for (int32_t part = heap; part < a_.shape.parts; part += count()) {
+        const float4 four = *reinterpret_cast<const float4*>(from + part * part_size());
+        sum = make_float4(sum.x + four.x, sum.y + four.y, sum.z + four.z, sum.w + four.w);
+      }
+      *reinterpret_cast<float4*>(heaps_ + part_of(a_.shape, heap, 0) + at) = sum;
+    }
+    __syncthreads();
+  }
+  GF_DEVICE int32_t count() const { return a_.shape.heaps(); }
+  GF_DEVICE const float* await(int32_t) const { return heaps_; }
+  GF_DEVICE void expect(int32_t) const {}
+  GF_DEVICE void send(int32_t i, int32_t part, int32_t group, int g, int row,
+                      const float (&values)[4]) const {
+    float* to = buffer(i) + part * part_size() + (group * kGroupUnits + g) * kSliceRows + row;
+    *reinterpret_cast<float4*>(to) = make_float4(values[0], values[1], values[2], values[3]);
+  }
+  GF_DEVICE void sent() const {
+    __syncthreads();
+    if (threadIdx.x == 0) ptx::red_add_release(arrived(), 1);
+  }
+  GF_DEVICE void end() const {}
+
+ private:
+  static constexpr int kHalf = kGroupUnits * kSliceRows / 4;  // a warp, of pieces of 16 bytes
+
+  // Of all units.
+  GF_DEVICE int32_t part_size() const { return a_.shape.blocks * a_.shape.units() * kSliceRows; }
+  // Of the slices of this launch; the counters are of all.
+  GF_DEVICE int32_t slice() const { return static_cast<int32_t>(blockIdx.x) / a_.shape.blocks; }
+  GF_DEVICE unsigned* arrived() const { return a_.arrived + a_.first_slice + slice(); }
+  GF_DEVICE float* buffer(int32_t i) const {
+    return a_.exchange + (int64_t{slice()} * 2 + i % 2) * a_.shape.parts * part_size();
+  }
+
+  // All threads, until all blocks with units have handed on their parts for step i.
+  GF_DEVICE void wait_for(int32_t i) {
+    if (threadIdx.x == 0) {
+      const unsigned count = static_cast<unsigned>(i * a_.shape.owners());
+      patience_.wait(i, [&] { return ptx::ld_acquire(arrived()) >= count; });
+    }
+    __syncthreads();
+  }
+
+  const PersistentBackwardArguments& a_;
+  int32_t first_unit_;
+  Storage* tile_;
+  float* heaps_;
+  Patience<PersistentBackwardArguments> patience_;
+};
+
 // ---- The kernel ---------------------------------------------------------------------------------
 
 template <class Cell, class P, Exchange kExchange>
@@ -193,7 +296,7 @@ class PersistentBackwardLayer {
 
   GF_DEVICE explicit PersistentBackwardLayer(const PersistentBackwardArguments& arguments)
       : a_(arguments),
-        role_(arguments, PartsOf<P, kExchange>::rank()),
+        role_(arguments, PartsOf<P, kExchange>::rank(arguments.shape)),
         parts_(arguments, shared_, role_.rank),
         tasks_(arguments.shape, shared_) {}
 
@@ -313,6 +416,7 @@ class PersistentBackwardLayer {
     }
   }
   GF_DEVICE void store_state(int32_t i) {
+    parts_.gather(i);
     if (!pointwise_warp()) return;
     float dh[2];
     sum_parts(i, dh);
@@ -355,6 +459,7 @@ class PersistentBackwardLayer {
   GF_DEVICE void step(int32_t s, int32_t i) {
     const Input input[2] = {next_[0], next_[1]};
     if (s > a_.pass.first) fetch(s - 1);
+    if (i > 0) parts_.gather(i);
     if (pointwise_warp()) {
       float dh[2] = {0.0f, 0.0f};
       if (i > 0) sum_parts(i, dh);
@@ -371,7 +476,7 @@ class PersistentBackwardLayer {
     const float* from =
         parts_.await(i) + part_of(a_.shape, 0, role_.warp * kGroupUnits + role_.g) + 2 * role_.t;
     dh[0] = dh[1] = 0.0f;
-    for (int32_t part = 0; part < a_.shape.parts; ++part) {
+    for (int32_t part = 0; part < parts_.count(); ++part) {
       const float2 two = *reinterpret_cast<const float2*>(from + part_of(a_.shape, part, 0));
       dh[0] += two.x;
       dh[1] += two.y;

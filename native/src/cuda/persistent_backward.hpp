@@ -30,6 +30,10 @@ struct PersistentBackwardArguments {
   float* dc;            // the same for c; null without a cell state
   float* da;            // [steps, B, kept_stride] by the pre-activations, of the input's part
   float* da_recurrent;  // the same of the recurrent part; null where that is no other
+  // Tier G: parts, [slices of a launch, 2, parts, units of all blocks, kSliceRows], and counters,
+  // [slices], zeros before the first launch.
+  float* exchange;
+  unsigned* arrived;
   // Receives a step whose parts were waited for in vain, as they are counted on the way back.
   unsigned long long* timed_out;
   uint64_t patience;  // nanoseconds after which a wait is in vain
@@ -52,5 +56,6 @@ constexpr InstanceLimits backward_limits_of(Exchange exchange, int precision) {
 using PersistentBackwardKernel = void (*)(PersistentBackwardArguments);
 PersistentBackwardKernel block_backward_kernel(int32_t cell, int32_t precision);
 PersistentBackwardKernel cluster_backward_kernel(int32_t cell, int32_t precision);
+PersistentBackwardKernel grid_backward_kernel(int32_t cell, int32_t precision);
 
 }  // namespace gatefuse::cuda

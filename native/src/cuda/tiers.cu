@@ -129,7 +129,8 @@ int32_t backward_shared_bytes_of(const PersistentShape& shape, Exchange exchange
   const size_t rows = buffers * kSliceRows;
   size_t bytes = weight_bytes(shape, kBackwardFragments);
   bytes += ptx::shared_bytes(rows * shape.tile_stride * operand_bytes);
-  bytes += ptx::shared_bytes(rows * shape.parts * shape.units() * sizeof(float));
+  const int32_t parts = exchange == Exchange::kGrid ? shape.heaps() : shape.parts;
+  bytes += ptx::shared_bytes(rows * parts * shape.units() * sizeof(float));
   if (exchange == Exchange::kCluster) bytes += ptx::shared_bytes(2 * sizeof(uint64_t));
   return static_cast<int32_t>(std::min<size_t>(bytes, INT32_MAX));
 }
@@ -139,6 +140,7 @@ int32_t backward_shared_bytes_of(const PersistentShape& shape, Exchange exchange
 constexpr double kPointwise = 200;
 constexpr double kSharedBytesPerCycle = 128;
 constexpr double kClusterBytesPerCycle = 32;  // that a block receives
+constexpr double kGridBytesPerCycle = 32;     // that a block writes to the L2 cache or reads there
 
 // The products of a step and, at the same time, the weights that they read from shared memory.
 double product_cycles(const PersistentShape& shape, int32_t fragments, int32_t precision) {
@@ -171,9 +173,15 @@ double backward_step_cycles(const PersistentShape& shape, Exchange exchange, int
   const double cycles = kPointwise + product_cycles(shape, kBackwardFragments, precision);
   const double bytes = double{kSliceRows} * sizeof(float) * shape.parts * shape.units();
   const double reading = bytes / kSharedBytesPerCycle;
-  if (exchange == Exchange::kBlock) return cycles + kBlockExchange + 2 * reading;
-  return cycles + kClusterExchange + kClusterExchangePerBlock * shape.blocks + reading +
-         bytes / kClusterBytesPerCycle;
+  switch (exchange) {
+    case Exchange::kBlock:
+      return cycles + kBlockExchange + 2 * reading;
+    case Exchange::kCluster:
+      return cycles + kClusterExchange + kClusterExchangePerBlock * shape.blocks + reading +
+             bytes / kClusterBytesPerCycle;
+    default:
+      return cycles + kGridExchange + 2 * bytes / kGridBytesPerCycle;
+  }
 }
 
 // ---- Candidates ---------------------------------------------------------------------------------
@@ -200,8 +208,9 @@ struct WayThere {
 struct WayBack {
   using TierOf = BackwardTier;
   static PersistentBackwardKernel kernel(Exchange exchange, int32_t cell, int32_t precision) {
-    return exchange == Exchange::kBlock ? block_backward_kernel(cell, precision)
-                                        : cluster_backward_kernel(cell, precision);
+    return exchange == Exchange::kBlock     ? block_backward_kernel(cell, precision)
+           : exchange == Exchange::kCluster ? cluster_backward_kernel(cell, precision)
+                                            : grid_backward_kernel(cell, precision);
   }
   template <class F>
   static void for_shapes(const Spec& spec, int32_t precision, Exchange exchange, int32_t blocks,
@@ -450,13 +459,8 @@ BackwardTier choose_backward_tier(const Spec& spec, int32_t precision, const Dev
   };
   consider(GF_TIER_SLICE, [&](auto* reason) { return chooser.slice(reason); });
   consider(GF_TIER_CLUSTER, [&](auto* reason) { return chooser.cluster(reason); });
-  if (!best.fits()) {
-    best.tier = BackwardTier();
-    consider(GF_TIER_GRID, [](auto* reason) {
-      *reason = "there is no kernel for gradients";
-      return Candidate<WayBack>();
-    });
-  }
+  consider(GF_TIER_GRID, [&](auto* reason) { return chooser.grid(reason); });
+  if (!best.fits()) best.tier = BackwardTier();
   const bool forced =
       requested == GF_TIER_ALTERNATING || (requested != GF_TIER_AUTO && best.fits());
   best.tier.reason = forced ? "tier forced" : reasons;
