@@ -495,7 +495,9 @@ void check_choices() {
   check_choice(GF_GRU, 2000, GF_TIER_AUTO, GF_TIER_GRID, "do not fit a cluster");
   check_choice(GF_GRU, 3000, GF_TIER_AUTO, GF_TIER_ALTERNATING,
                "grid: the weights of H = 3000 in bfloat16 do not fit the device");
-  check_choice(GF_ONLSTM, 8, GF_TIER_AUTO, GF_TIER_ALTERNATING, "needs a scan");
+  check_choice(GF_ONLSTM, 8, GF_TIER_AUTO, GF_TIER_SLICE, "");
+  check_choice(GF_ONLSTM, 8, GF_TIER_GRID, GF_TIER_ALTERNATING, "needs a scan");
+  check_choice(GF_ONLSTM, 300, GF_TIER_AUTO, GF_TIER_CLUSTER, "slice: the weights and scans of H");
   check_choice(GF_GRU_RESET_BEFORE, 8, GF_TIER_AUTO, GF_TIER_ALTERNATING, "a second product");
 }
 

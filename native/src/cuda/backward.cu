@@ -58,7 +58,11 @@ Backward::Backward(const Model& model, const Tape& tape, const Batch& batch, con
   }
   if (const int scans = cell.scans()) {
     gates_ = take(chunk_rows_, 2 * scans, spec_.hidden);
-    d_gates_ = take(max_batch, scans, spec_.hidden);
+    if (tier_.persistent()) {
+      make_by_unit(arena, stream);
+    } else {
+      d_gates_ = take(max_batch, scans, spec_.hidden);
+    }
   }
   if (spec_.vocabulary > 0) dx_ = take(chunk_rows_, spec_.input);
   input_ = take_sums(rows_, std::max(spec_.input, spec_.layers > 1 ? width_ : 0));
@@ -78,6 +82,19 @@ void Backward::make_recompute_buffers(DeviceArena& arena, cudaStream_t stream, f
   kept_ = projections;
   products_ = take(rows_ - (cell.reset_before ? spec_.hidden : 0));
   if (cell.candidate_apart || cell.reset_before) candidate_ = take(spec_.hidden);
+}
+
+// Gaps are zeros, which nobody writes.
+void Backward::make_by_unit(DeviceArena& arena, cudaStream_t stream) {
+  const CellInfo& cell = *spec_.cell;
+  const int64_t width = spec_.hidden * (cell.plain_blocks() + cell.scans());
+  by_unit_.outputs = static_cast<int32_t>(spec_.hidden);
+  by_unit_.k = static_cast<int32_t>(width);
+  by_unit_.stride = static_cast<int32_t>((width + kTileK - 1) / kTileK * kTileK);
+  with_precision(model_.precision(), [&](auto p) {
+    by_unit_.weight = arena.take<typename decltype(p)::Storage>(stream, "session weights",
+                                                                spec_.hidden, by_unit_.stride);
+  });
 }
 
 void Backward::make_exchange(DeviceArena& arena, cudaStream_t stream, int64_t max_batch) {
@@ -259,6 +276,13 @@ void Backward::run_slot(int64_t layer, int64_t direction) {
           layers_[layer % 2] + direction * spec_.hidden, width_, draws_.of_results(slot)},
          stream_);
   }
+  if (by_unit_.weight != nullptr) {
+    const CellInfo& cell = *spec_.cell;
+    transpose_by_unit(model_.precision(), weights.recurrent, by_unit_,
+                      {static_cast<int32_t>(spec_.hidden), cell.plain_blocks(), cell.scans(),
+                       static_cast<int32_t>(spec_.hidden / spec_.chunk)},
+                      stream_);
+  }
   const int32_t steps = chunk_steps();
   const int32_t chunks = (batch_.longest() + steps - 1) / steps;
   for (int32_t i = chunks - 1; i >= 0; --i) {
@@ -353,9 +377,13 @@ PersistentBackwardArguments Backward::persistent_arguments(const Chunk& chunk) c
   PersistentBackwardArguments arguments = {};
   arguments.pass = chunk.pass;
   arguments.shape = tier_.shape;
-  arguments.recurrent = model_.layer(chunk.slot).recurrent_back;
+  arguments.recurrent =
+      by_unit_.weight != nullptr ? by_unit_ : model_.layer(chunk.slot).recurrent_back;
   arguments.hidden = static_cast<int32_t>(spec_.hidden);
   arguments.rows = batch_.active(chunk.pass.first, batch_.size());
+  arguments.slots = static_cast<int32_t>(spec_.hidden / spec_.chunk);
+  arguments.chunk = static_cast<int32_t>(spec_.chunk);
+  arguments.gates = gates_;
   arguments.kept = chunk.kept;
   arguments.kept_stride = rows_;
   arguments.candidate = chunk.candidate;

@@ -58,6 +58,7 @@ class Backward {
   };
 
   void make_recompute_buffers(DeviceArena& arena, cudaStream_t stream, float* projections);
+  void make_by_unit(DeviceArena& arena, cudaStream_t stream);
   void make_exchange(DeviceArena& arena, cudaStream_t stream, int64_t max_batch);
   void clear();
   void load_states();
@@ -107,8 +108,10 @@ class Backward {
   float* reset_ = nullptr;         // [chunk rows, H] reset * h
   float* d_reset_ = nullptr;       // [B, H]
   float* gates_ = nullptr;         // [chunk rows, scans, 2, H]
-  float* d_gates_ = nullptr;       // [B, scans, H]
-  float* dx_ = nullptr;            // [chunk rows, I], with tokens
+  float* d_gates_ = nullptr;       // [B, scans, H], in tier A
+  // Of persistent tiers with scans: the slot's recurrent weights as transpose_by_unit lays them.
+  Matrix by_unit_;
+  float* dx_ = nullptr;    // [chunk rows, I], with tokens
   float* kept_ = nullptr;  // [chunk rows, rows of LayerWeights::input], computed again; not its own
   float* products_ = nullptr;    // [chunk rows, rows of LayerWeights::recurrent], the same
   float* candidate_ = nullptr;   // [chunk rows, H], the same

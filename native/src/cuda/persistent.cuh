@@ -38,7 +38,7 @@ class PersistentLayer {
       : a_(arguments),
         role_(arguments, ExchangeOf<P, kExchange>::rank(arguments.shape)),
         exchange_(arguments, shared_, role_.slice, role_.rank),
-        slots_(arguments, shared_, kScans),
+        slots_(arguments, shared_, kScans, arguments.slots, arguments.shape.blocks),
         tasks_(arguments.shape, shared_) {
     sums_ = shared_.template take<float>(one_task() ? 1 : a_.shape.tasks() * kTaskSums);
     if constexpr (kScans > 0) {
@@ -312,15 +312,11 @@ class PersistentLayer {
     }
   }
 
-  struct NoSlots {
-    GF_DEVICE NoSlots(const PersistentArguments&, ptx::SharedMemory&, int) {}
-  };
-
   const PersistentArguments& a_;
   ptx::SharedMemory shared_;
   Role role_;
   ExchangeOf<P, kExchange> exchange_;
-  std::conditional_t<(kScans > 0), SlotsOf<kExchange>, NoSlots> slots_;
+  std::conditional_t<(kScans > 0), SlotsOf<kExchange, PersistentArguments>, NoSlots> slots_;
   TasksOf tasks_;
   float* sums_;             // [tasks][kTaskSums]
   float* gates_ = nullptr;  // [scans][kSliceRows][2][units] gates and complements

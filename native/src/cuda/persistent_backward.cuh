@@ -9,14 +9,19 @@
 // gradient by h of all units. Who owns a unit adds up its parts, in the order of their numbers: the
 // same bits in every run.
 //
+// A cell with scans needs all gradients by their gates in the middle of a step: they go to all
+// blocks as the slots do on the way there, and each makes those by all slots by itself.
+//
 // Steps are counted by i in the order in which they are made: step 0 is the last one in time.
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "cuda/exchange.cuh"
 #include "cuda/lane.cuh"
 #include "cuda/persistent_backward.hpp"
+#include "cuda/scan.cuh"
 #include "cuda/tasks.cuh"
 
 namespace gatefuse::cuda {
@@ -292,16 +297,26 @@ template <class Cell, class P, Exchange kExchange>
 class PersistentBackwardLayer {
  public:
   static constexpr int kPlain = count_blocks<Cell>(false);
-  static constexpr InstanceLimits kLimits = backward_limits_of(kExchange, P::kId);
+  static constexpr int kScans = count_blocks<Cell>(true);
+  static constexpr int kBlocks = kPlain + kScans;
+  static constexpr InstanceLimits kLimits = backward_limits_of(kExchange, P::kId, kPlain, kScans);
+  static_assert(kScans == 0 || !Cell::kCandidateApart);
 
   GF_DEVICE explicit PersistentBackwardLayer(const PersistentBackwardArguments& arguments)
       : a_(arguments),
         role_(arguments, PartsOf<P, kExchange>::rank(arguments.shape)),
         parts_(arguments, shared_, role_.rank),
-        tasks_(arguments.shape, shared_) {}
+        slots_(arguments, shared_, kScans, arguments.hidden, arguments.shape.owners()),
+        tasks_(arguments.shape, shared_) {
+    if constexpr (kScans > 0) {
+      terms_ = shared_.template take<float>(kScans * kSliceRows * a_.slots);
+      totals_ = shared_.template take<double>(kScans * kSliceRows);
+    }
+  }
 
   GF_DEVICE void run() {
     load_weights();
+    if constexpr (kScans > 0) slots_.begin();
     parts_.begin();
     if (first_unit() < a_.hidden) run_steps();
     parts_.end();
@@ -320,6 +335,7 @@ class PersistentBackwardLayer {
     float h;          // before the step, of a cell without a cell state
     float c;          // before the step
     float dh;         // by h after the step, but for what later steps give
+    Gate<Lane> gates[kScans + 1];
   };
 
   // Of the block.
@@ -345,14 +361,14 @@ class PersistentBackwardLayer {
 
   // Operands of a matrix row that belong to the block, whole halves of a k step.
   GF_DEVICE int32_t own_operands() const {
-    const int32_t left = a_.recurrent.stride - first_unit() * kPlain;
-    const int32_t own = a_.shape.units() * kPlain;
+    const int32_t left = a_.recurrent.stride - first_unit() * kBlocks;
+    const int32_t own = a_.shape.units() * kBlocks;
     return left < own ? left : own;
   }
   GF_DEVICE const Storage* weight(int32_t unit, int k_step) const {
     if (unit >= a_.hidden) return nullptr;
     return static_cast<const Storage*>(a_.recurrent.weight) + int64_t{unit} * a_.recurrent.stride +
-           first_unit() * kPlain + k_step * Op::kStep;
+           first_unit() * kBlocks + k_step * Op::kStep;
   }
   GF_DEVICE typename TasksOf::Rows rows_of(int task) const {
     const int32_t unit = task / a_.shape.chunks * kBackwardUnits + role_.g;
@@ -445,6 +461,11 @@ class PersistentBackwardLayer {
       } else {
         in.h = a_.h[unit];
       }
+#pragma unroll
+      for (int scan = 0; scan < kScans; ++scan) {
+        const float* gate = a_.gates + (row * kScans + scan) * 2 * a_.hidden + role_.unit;
+        in.gates[scan] = {{gate[0]}, {gate[a_.hidden]}};
+      }
       in.dh = joins(s, j) ? a_.dh[state(j)] : 0.0f;
       if (a_.dy != nullptr) {
         const int32_t place_row = role_.row[j];
@@ -463,9 +484,17 @@ class PersistentBackwardLayer {
     if (pointwise_warp()) {
       float dh[2] = {0.0f, 0.0f};
       if (i > 0) sum_parts(i, dh);
+      float by_gates[kScans + 1][2] = {};
 #pragma unroll
-      for (int j = 0; j < 2; ++j) pointwise(s, j, input[j], dh[j], parts_.tile(i));
+      for (int j = 0; j < 2; ++j) pointwise(s, j, input[j], dh[j], parts_.tile(i), by_gates);
+      if constexpr (kScans > 0) {
+#pragma unroll
+        for (int scan = 0; scan < kScans; ++scan) {
+          slots_.publish(scan, role_.unit - role_.g, by_gates[scan]);
+        }
+      }
     }
+    if constexpr (kScans > 0) run_scans(s, i);
     __syncthreads();
     parts_.expect(i + 1);
     multiply(i);
@@ -484,8 +513,9 @@ class PersistentBackwardLayer {
   }
 
   // The cell's mathematics for the lane's unit in its row j. parts: the gradient by h after the
-  // step through the products of the next one.
-  GF_DEVICE void pointwise(int32_t s, int j, const Input& in, float parts, Storage* tile) {
+  // step through the products of the next one. by_gates: receives the gradients by the gates.
+  GF_DEVICE void pointwise(int32_t s, int j, const Input& in, float parts, Storage* tile,
+                           float (&by_gates)[kScans + 1][2]) {
     if (!runs(s, j)) return;
     Lane inputs[kPlain];
     Lane recurrent[kPlain];
@@ -505,10 +535,12 @@ class PersistentBackwardLayer {
     } else {
       around.h = {in.h};
     }
-    const Gate<Lane> none[1] = {};
     Lane by_a[kPlain];
-    StepGradients<Lane> d = {by_a, dh, nullptr, dh};
-    Cell::backward(PreActivations<Lane>{inputs, recurrent}, none, around, dh, dc, d);
+    Lane by_scan[kScans + 1];
+    StepGradients<Lane> d = {by_a, dh, by_scan, dh};
+    Cell::backward(PreActivations<Lane>{inputs, recurrent}, in.gates, around, dh, dc, d);
+#pragma unroll
+    for (int scan = 0; scan < kScans; ++scan) by_gates[scan][j] = by_scan[scan].v;
     if constexpr (Cell::kCellState) {
       c_[j] = in.c;
       dc_[j] = dc.v;
@@ -523,7 +555,7 @@ class PersistentBackwardLayer {
                                  Storage* tile) const {
     const int64_t at = tape_row(s, j) * a_.kept_stride + int64_t{role_.unit} * kPlain;
     Storage* operands =
-        tile + (2 * role_.t + j) * a_.shape.tile_stride + (role_.unit - first_unit()) * kPlain;
+        tile + (2 * role_.t + j) * a_.shape.tile_stride + (role_.unit - first_unit()) * kBlocks;
 #pragma unroll
     for (int b = 0; b < kPlain; ++b) {
       float recurrent = d.a[b].v;
@@ -533,6 +565,55 @@ class PersistentBackwardLayer {
         a_.da_recurrent[at + b] = recurrent;
       }
       operands[b] = P::of(recurrent);
+    }
+  }
+
+  // ---- Scans
+
+  // Calls f(scan, row, item) for the warp's scans of rows of the slice that run.
+  template <class F>
+  GF_DEVICE void for_scans(int32_t s, F f) const {
+    for (int item = role_.warp; item < kScans * kSliceRows; item += a_.shape.warps) {
+      const int row = item % kSliceRows;
+      const int32_t even = __shfl_sync(kAllLanes, role_.length[0], row / 2);
+      const int32_t odd = __shfl_sync(kAllLanes, role_.length[1], row / 2);
+      if (s < (row % 2 == 0 ? even : odd)) f(item / kSliceRows, row, item);
+    }
+  }
+
+  // Every block makes the gradients by all slots of its slice's rows, and keeps those of its own
+  // units. The exponentials wait for nobody.
+  GF_DEVICE void run_scans(int32_t s, int32_t i) {
+    const auto first_slot = [&](int scan, int row) {
+      const int64_t of_row =
+          int64_t{s - a_.pass.first} * a_.pass.sequences.batch + role_.slice * kSliceRows + row;
+      return of_row * a_.kept_stride + int64_t{a_.hidden} * kPlain + int64_t{scan} * a_.slots;
+    };
+    for_scans(s, [&](int scan, int row, int item) {
+      const float* pre = a_.kept + first_slot(scan, row);
+      const double total = scan_terms(
+          role_.lane, a_.slots, [&](int32_t k) { return pre[k]; }, terms_ + item * a_.slots);
+      if (role_.lane == 0) totals_[item] = total;
+    });
+    slots_.await(i);
+    __syncwarp(kAllLanes);  // behind the totals
+    for_scans(s, [&](int scan, int row, int item) {
+      float* by_slot = terms_ + item * a_.slots;
+      scan_row_backward(role_.lane, a_.slots, a_.chunk, totals_[item], slots_.row(scan, row),
+                        by_slot);
+      __syncwarp(kAllLanes);
+      write_slots(scan, by_slot, a_.da + first_slot(scan, row),
+                  parts_.tile(i) + row * a_.shape.tile_stride);
+    });
+  }
+
+  // Those of the block's own units, among all slots of a scan in a row.
+  GF_DEVICE void write_slots(int scan, const float* by_slot, float* da, Storage* operands) const {
+    for (int32_t unit = role_.lane; unit < a_.shape.units(); unit += 32) {
+      const int32_t slot = first_unit() + unit;
+      if (slot >= a_.slots) return;
+      da[slot] = by_slot[slot];
+      operands[unit * kBlocks + kPlain + scan] = P::of(by_slot[slot]);
     }
   }
 
@@ -574,10 +655,14 @@ class PersistentBackwardLayer {
   ptx::SharedMemory shared_;
   Role role_;
   PartsOf<P, kExchange> parts_;
+  std::conditional_t<(kScans > 0), SlotsOf<kExchange, PersistentBackwardArguments>, NoSlots>
+      slots_;  // gradients by gates
   TasksOf tasks_;
-  float c_[2] = {};       // after the step
-  float dc_[2] = {};      // the gradient by it
-  float direct_[2] = {};  // the gradient by h past the products
+  float* terms_ = nullptr;    // [scans][kSliceRows][slots] exponentials, then gradients by slots
+  double* totals_ = nullptr;  // [scans][kSliceRows] sums of the exponentials
+  float c_[2] = {};           // after the step
+  float dc_[2] = {};          // the gradient by it
+  float direct_[2] = {};      // the gradient by h past the products
   Input next_[2] = {};
 };
 
@@ -598,7 +683,8 @@ __global__ void __launch_bounds__(PersistentBackwardLayer<Cell, P, kExchange>::k
 template <class Cell, Exchange kExchange>
 PersistentBackwardKernel backward_kernel_of(int32_t precision) {
   PersistentBackwardKernel kernel = nullptr;
-  if constexpr (!Cell::kResetBefore && count_blocks<Cell>(true) == 0) {
+  if constexpr (!Cell::kResetBefore &&
+                (kExchange != Exchange::kGrid || count_blocks<Cell>(true) == 0)) {
     with_precision(precision, [&](auto p) {
       kernel = persistent_backward_kernel<Cell, decltype(p), kExchange>;
     });

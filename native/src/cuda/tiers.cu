@@ -123,7 +123,7 @@ PersistentShape shape_of(const Spec& spec, int32_t precision, Exchange exchange,
 // ---- Shapes of the way back ---------------------------------------------------------------------
 
 // As the kernel takes them: see PersistentBackwardLayer and PartsOf.
-int32_t backward_shared_bytes_of(const PersistentShape& shape, Exchange exchange,
+int32_t backward_shared_bytes_of(const PersistentShape& shape, const Spec& spec, Exchange exchange,
                                  int32_t operand_bytes) {
   const size_t buffers = exchange == Exchange::kCluster ? 2 : 1;
   const size_t rows = buffers * kSliceRows;
@@ -132,6 +132,15 @@ int32_t backward_shared_bytes_of(const PersistentShape& shape, Exchange exchange
   const int32_t parts = exchange == Exchange::kGrid ? shape.heaps() : shape.parts;
   bytes += ptx::shared_bytes(rows * parts * shape.units() * sizeof(float));
   if (exchange == Exchange::kCluster) bytes += ptx::shared_bytes(2 * sizeof(uint64_t));
+  if (const size_t scan_rows = static_cast<size_t>(spec.cell->scans()) * kSliceRows) {
+    const int32_t units = whole_groups(static_cast<int32_t>(spec.hidden));
+    bytes += ptx::shared_bytes(scan_rows * units * sizeof(float));
+    bytes += ptx::shared_bytes(scan_rows * (spec.hidden / spec.chunk) * sizeof(float));
+    bytes += ptx::shared_bytes(scan_rows * sizeof(double));
+    if (exchange == Exchange::kCluster) {
+      bytes += ptx::shared_bytes(sizeof(uint64_t)) + outgoing_bytes(shape, sizeof(float));
+    }
+  }
   return static_cast<int32_t>(std::min<size_t>(bytes, INT32_MAX));
 }
 
@@ -153,6 +162,12 @@ double product_cycles(const PersistentShape& shape, int32_t fragments, int32_t p
   return std::max(product, shared);
 }
 
+// With scans there are two in a step.
+double cluster_exchange_cycles(const PersistentShape& shape, const Spec& spec) {
+  return (spec.cell->scans() > 0 ? 2 : 1) *
+         (kClusterExchange + kClusterExchangePerBlock * shape.blocks);
+}
+
 // The scans themselves take as long in a block as in a cluster, and no other tier has them.
 double step_cycles(const PersistentShape& shape, Exchange exchange, const Spec& spec,
                    int32_t precision) {
@@ -161,15 +176,15 @@ double step_cycles(const PersistentShape& shape, Exchange exchange, const Spec& 
     case Exchange::kBlock:
       return cycles + kBlockExchange;
     case Exchange::kCluster:
-      return cycles + (spec.cell->scans() > 0 ? 2 : 1) *
-                          (kClusterExchange + kClusterExchangePerBlock * shape.blocks);
+      return cycles + cluster_exchange_cycles(shape, spec);
     default:
       return cycles + kGridExchange;
   }
 }
 
 // A block gets its parts of all blocks' results, and reads them.
-double backward_step_cycles(const PersistentShape& shape, Exchange exchange, int32_t precision) {
+double backward_step_cycles(const PersistentShape& shape, Exchange exchange, const Spec& spec,
+                            int32_t precision) {
   const double cycles = kPointwise + product_cycles(shape, kBackwardFragments, precision);
   const double bytes = double{kSliceRows} * sizeof(float) * shape.parts * shape.units();
   const double reading = bytes / kSharedBytesPerCycle;
@@ -177,7 +192,7 @@ double backward_step_cycles(const PersistentShape& shape, Exchange exchange, int
     case Exchange::kBlock:
       return cycles + kBlockExchange + 2 * reading;
     case Exchange::kCluster:
-      return cycles + kClusterExchange + kClusterExchangePerBlock * shape.blocks + reading +
+      return cycles + cluster_exchange_cycles(shape, spec) + reading +
              bytes / kClusterBytesPerCycle;
     default:
       return cycles + kGridExchange + 2 * bytes / kGridBytesPerCycle;
@@ -220,9 +235,9 @@ struct WayBack {
       if (shape.chunks == chunks) f(shape);
     }
   }
-  static double cycles(const PersistentShape& shape, Exchange exchange, const Spec&,
+  static double cycles(const PersistentShape& shape, Exchange exchange, const Spec& spec,
                        int32_t precision) {
-    return backward_step_cycles(shape, exchange, precision);
+    return backward_step_cycles(shape, exchange, spec, precision);
   }
 
  private:
@@ -389,13 +404,16 @@ PersistentShape backward_shape_of(const Spec& spec, int32_t precision, Exchange 
   shape.blocks = blocks;
   shape.groups = divide_up(groups, blocks);
   shape.sets = divide_up(spec.hidden, kBackwardUnits);
-  shape.k_steps = divide_up(int64_t{shape.units()} * spec.cell->plain_blocks(), operands.step);
+  const int32_t of_unit = spec.cell->plain_blocks() + spec.cell->scans();
+  shape.k_steps = divide_up(int64_t{shape.units()} * of_unit, operands.step);
   shape.chunk_steps = std::min(divide_up(shape.k_steps, chunks), kMostChunkSteps);
   shape.chunks = divide_up(shape.k_steps, shape.chunk_steps);
   shape.parts = divide_up(groups, shape.groups) * shape.chunks;
-  if (!share_tasks(backward_limits_of(exchange, precision), &shape)) return shape;
+  const InstanceLimits limits =
+      backward_limits_of(exchange, precision, spec.cell->plain_blocks(), spec.cell->scans());
+  if (!share_tasks(limits, &shape)) return shape;
   shape.tile_stride = operands.tile_stride(shape.k_steps * operands.step);
-  shape.shared_bytes = backward_shared_bytes_of(shape, exchange, operands.bytes);
+  shape.shared_bytes = backward_shared_bytes_of(shape, spec, exchange, operands.bytes);
   return shape;
 }
 
