@@ -18,16 +18,16 @@ constexpr int64_t kMostChunkRows = 4096;
 
 Backward::Backward(const Model& model, const Tape& tape, const Batch& batch, const Draws& draws,
                    DeviceArena& arena, cudaStream_t stream, const gf_session_options& options,
-                   const Waits& waits, float* projections, int64_t projected_rows)
+                   const Waits& waits, const Shared& shared)
     : model_(model),
       spec_(model.spec()),
       tape_(tape),
       batch_(batch),
       draws_(draws),
       tier_(choose_backward_tier(spec_, model.precision(), model.device(), options.tier,
-                                 options.max_batch, draws.rates().in_steps())),
+                                 options.max_batch)),
       waits_(waits),
-      chunk_rows_(std::max<int64_t>(options.max_batch, std::min(kMostChunkRows, projected_rows))),
+      chunk_rows_(std::max<int64_t>(options.max_batch, std::min(kMostChunkRows, shared.rows))),
       rows_(spec_.rows()),
       width_(spec_.directions * spec_.hidden) {
   const CellInfo& cell = *spec_.cell;
@@ -69,8 +69,9 @@ Backward::Backward(const Model& model, const Tape& tape, const Batch& batch, con
   recurrent_ = take_sums(recurrent, spec_.hidden);
   if (spec_.outputs > 0) head_ = take_sums(spec_.outputs, width_);
   if (options.backward == GF_BACKWARD_RECOMPUTE) {
-    make_recompute_buffers(arena, stream, projections);
+    make_recompute_buffers(arena, stream, shared.projections);
   }
+  masks_ = shared.masks;
   if (tier_.exchange == Exchange::kGrid) make_exchange(arena, stream, max_batch);
 }
 
@@ -373,7 +374,7 @@ void Backward::run_persistent(const Chunk& chunk) {
   }
 }
 
-PersistentBackwardArguments Backward::persistent_arguments(const Chunk& chunk) const {
+PersistentBackwardArguments Backward::persistent_arguments(const Chunk& chunk) {
   PersistentBackwardArguments arguments = {};
   arguments.pass = chunk.pass;
   arguments.shape = tier_.shape;
@@ -395,6 +396,8 @@ PersistentBackwardArguments Backward::persistent_arguments(const Chunk& chunk) c
   arguments.dc = cell_gradient(chunk.slot);
   arguments.da = da_;
   arguments.da_recurrent = da_recurrent_;
+  arguments.masks =
+      store_masks(draws_.of_steps(chunk.slot), chunk.pass, arguments.hidden, masks_, stream_);
   arguments.exchange = exchange_;
   arguments.arrived = arrived_;
   arguments.timed_out = waits_.timed_out;

@@ -29,11 +29,16 @@ struct Waits {
 // products that make gradients by weights and by the layer's input of all its rows.
 class Backward {
  public:
-  // waits: how blocks wait for one another. projections: [projected rows, rows of
-  // LayerWeights::input], free between forward passes, for pre-activations that are computed again.
+  // Memory of the session's that is free between forward passes.
+  struct Shared {
+    float* projections;  // [rows, rows of LayerWeights::input], where these are computed again
+    uint8_t* masks;      // [rows, H], of persistent tiers
+    int64_t rows;
+  };
+  // waits: how blocks wait for one another.
   Backward(const Model& model, const Tape& tape, const Batch& batch, const Draws& draws,
            DeviceArena& arena, cudaStream_t stream, const gf_session_options& options,
-           const Waits& waits, float* projections, int64_t projected_rows);
+           const Waits& waits, const Shared& shared);
 
   // Puts all its work on the stream. Every pointer is one of device memory.
   void propagate(const gf_gradients& gradients, cudaStream_t stream);
@@ -72,7 +77,7 @@ class Backward {
   ChunkArguments chunk_arguments(const Chunk& chunk) const;
   void run_steps(const Chunk& chunk);
   void run_persistent(const Chunk& chunk);
-  PersistentBackwardArguments persistent_arguments(const Chunk& chunk) const;
+  PersistentBackwardArguments persistent_arguments(const Chunk& chunk);
   void run_step(const Chunk& chunk, int32_t s, int32_t rows);
   BackwardStepArguments step_arguments(const Chunk& chunk, int32_t s, int32_t rows) const;
   void parameter_sums(const Chunk& chunk);
@@ -111,7 +116,8 @@ class Backward {
   float* d_gates_ = nullptr;       // [B, scans, H], in tier A
   // Of persistent tiers with scans: the slot's recurrent weights as transpose_by_unit lays them.
   Matrix by_unit_;
-  float* dx_ = nullptr;    // [chunk rows, I], with tokens
+  uint8_t* masks_ = nullptr;  // [chunk rows, H]; not its own
+  float* dx_ = nullptr;       // [chunk rows, I], with tokens
   float* kept_ = nullptr;  // [chunk rows, rows of LayerWeights::input], computed again; not its own
   float* products_ = nullptr;    // [chunk rows, rows of LayerWeights::recurrent], the same
   float* candidate_ = nullptr;   // [chunk rows, H], the same

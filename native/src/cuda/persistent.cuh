@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "cuda/draws.cuh"
 #include "cuda/exchange.cuh"
 #include "cuda/lane.cuh"
 #include "cuda/operands.cuh"
@@ -255,7 +256,8 @@ class PersistentLayer {
     Lane h = {h_[j]};
     Lane c = h;
     if constexpr (Cell::kCellState) c = {c_[j]};
-    Cell::forward(PreActivations<Lane>{inputs, recurrent}, gates, c, h);
+    Masked<Cell>{a_.masks, step_row(s, j) * a_.hidden + role_.unit}.forward(
+        PreActivations<Lane>{inputs, recurrent}, gates, c, h);
     if constexpr (Cell::kCellState) c_[j] = c.v;
     h_[j] = h.v;
     if (a_.keep != 0) keep(step_row(s, j), inputs, recurrent);

@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "cuda/draws.cuh"
 #include "cuda/exchange.cuh"
 #include "cuda/lane.cuh"
 #include "cuda/persistent_backward.hpp"
@@ -439,9 +440,16 @@ class PersistentBackwardLayer {
 #pragma unroll
     for (int j = 0; j < 2; ++j) {
       if (!own(j)) continue;
-      a_.dh[state(j)] = dh[j] + direct_[j];
+      a_.dh[state(j)] = dh[j] + direct(j);
       if constexpr (Cell::kCellState) a_.dc[state(j)] = dc_[j];
     }
+  }
+
+  // The gradient by h past the products, of a row that runs. A cell with a cell state has one with
+  // masks alone: in memory, since a register would be taken without them too.
+  GF_DEVICE float direct(int j) const {
+    if constexpr (!Cell::kCellState) return direct_[j];
+    return a_.masks.bits != nullptr ? a_.dh[state(j)] : 0.0f;
   }
 
   // Brings what a step reads on its way, a step before it is used.
@@ -525,7 +533,7 @@ class PersistentBackwardLayer {
       recurrent[b] = {0.0f};
     }
     if constexpr (Cell::kCandidateApart) recurrent[Cell::kCandidate] = {in.candidate};
-    const Lane dh = {joins(s, j) ? in.dh : parts + direct_[j] + in.dh};
+    const Lane dh = {joins(s, j) ? in.dh : parts + direct(j) + in.dh};
     StepStates<Lane> around = {dh, dh, dh};
     Lane dc = dh;
     if constexpr (Cell::kCellState) {
@@ -538,12 +546,14 @@ class PersistentBackwardLayer {
     Lane by_a[kPlain];
     Lane by_scan[kScans + 1];
     StepGradients<Lane> d = {by_a, dh, by_scan, dh};
-    Cell::backward(PreActivations<Lane>{inputs, recurrent}, in.gates, around, dh, dc, d);
+    Masked<Cell>{a_.masks, tape_row(s, j) * a_.hidden + role_.unit}.backward(
+        PreActivations<Lane>{inputs, recurrent}, in.gates, around, dh, dc, d);
 #pragma unroll
     for (int scan = 0; scan < kScans; ++scan) by_gates[scan][j] = by_scan[scan].v;
     if constexpr (Cell::kCellState) {
       c_[j] = in.c;
       dc_[j] = dc.v;
+      if (a_.masks.bits != nullptr) a_.dh[state(j)] = d.h.v;
     } else {
       direct_[j] = d.h.v;
     }
@@ -662,7 +672,7 @@ class PersistentBackwardLayer {
   double* totals_ = nullptr;  // [scans][kSliceRows] sums of the exponentials
   float c_[2] = {};           // after the step
   float dc_[2] = {};          // the gradient by it
-  float direct_[2] = {};      // the gradient by h past the products
+  float direct_[2] = {};      // the gradient by h past the products, without a cell state
   Input next_[2] = {};
 };
 

@@ -35,6 +35,7 @@ struct PersistentBackwardArguments {
   float* dc;            // the same for c; null without a cell state
   float* da;            // [steps, B, kept_stride] by the pre-activations, of the input's part
   float* da_recurrent;  // the same of the recurrent part; null where that is no other
+  StoredMasks masks;
   // Tier G: parts, [slices of a launch, 2, parts, units of all blocks, kSliceRows], and counters,
   // [slices], zeros before the first launch.
   float* exchange;
@@ -54,10 +55,7 @@ constexpr InstanceLimits backward_limits_of(Exchange exchange, int precision, in
                                             int scans) {
   const bool block = exchange == Exchange::kBlock;
   const bool wide = plain_blocks + scans > 4;
-  if (exchange == Exchange::kGrid) {
-    if (precision == GF_FLOAT32) return {8, 8, 1};
-    return {8, precision == GF_TF32 ? 16 : 8, 2};
-  }
+  if (exchange == Exchange::kGrid) return {8, 8, 1};
   if (precision == GF_FLOAT32) {
     if (!block) return {8, wide ? 8 : 16, 1};
     return wide ? InstanceLimits{8, 4, 1} : InstanceLimits{16, scans > 0 ? 1 : 3, 1};

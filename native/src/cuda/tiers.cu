@@ -379,16 +379,6 @@ class Chooser {
   int32_t slices_;
 };
 
-constexpr const char* kStepByStep = "zoneout and recurrent dropout go step by step";
-
-// That of sessions whose steps may have masks, and of those that ask for it.
-template <class TierOf>
-TierOf alternating(int32_t requested) {
-  TierOf tier;
-  tier.reason = requested == GF_TIER_ALTERNATING ? "tier forced" : kStepByStep;
-  return tier;
-}
-
 void append(std::string* reasons, const char* tier, const std::string& reason) {
   if (reason.empty()) return;
   *reasons += (reasons->empty() ? "" : "; ") + std::string(tier) + ": " + reason;
@@ -431,12 +421,10 @@ const char* tier_name(int32_t id) {
 }
 
 Tier choose_tier(const Spec& spec, int32_t precision, const DeviceFacts& device, int32_t requested,
-                 int64_t max_batch, bool masked) {
-  if (masked && requested > GF_TIER_ALTERNATING) {
-    throw Error(GF_INVALID_ARGUMENT, "tier: expected alternating, since %s, got %s", kStepByStep,
-                tier_name(requested));
+                 int64_t max_batch) {
+  if (requested == GF_TIER_ALTERNATING) {
+    return Tier{GF_TIER_ALTERNATING, {}, nullptr, {}, 0, "tier forced"};
   }
-  if (masked || requested == GF_TIER_ALTERNATING) return alternating<Tier>(requested);
   const Chooser<WayThere> chooser(spec, precision, device, max_batch);
   Candidate<WayThere> best;
   std::string reasons;
@@ -463,8 +451,7 @@ Tier choose_tier(const Spec& spec, int32_t precision, const DeviceFacts& device,
 }
 
 BackwardTier choose_backward_tier(const Spec& spec, int32_t precision, const DeviceFacts& device,
-                                  int32_t requested, int64_t max_batch, bool masked) {
-  if (masked) return alternating<BackwardTier>(requested);
+                                  int32_t requested, int64_t max_batch) {
   const Chooser<WayBack> chooser(spec, precision, device, max_batch);
   Candidate<WayBack> best;
   std::string reasons;

@@ -241,23 +241,18 @@ class RegularizationTest {
     }
   }
 
-  /** On CUDA masks in the steps are of one tier; dropout between layers is of all. */
+  /** They leave the choice of CUDA's tier as it is. */
   @Test
-  void cudaGoesStepByStep() {
+  void cudaHasThemInItsFastTiers() {
     Target target =
         Target.all().stream().filter(t -> t.backend() == Backend.CUDA).findFirst().orElseThrow();
     target.assumeAvailable();
     RnnSpec spec = spec(Cell.LSTM);
     try (Rnn rnn = target.create(spec, Networks.weights(spec, 1));
-        Session zoneout = rnn.session(options(ALL));
-        Session dropout =
-            rnn.session(options(Regularization.NONE.withDropout(0.3)).withTier(Tier.SLICE))) {
-      assertEquals("alternating", zoneout.path().details().get("tier"));
-      assertEquals("slice", dropout.path().details().get("tier"));
-      assertRefused(
-          "tier: expected alternating, since zoneout and recurrent dropout go step by step, got"
-              + " slice",
-          () -> rnn.session(options(ALL).withTier(Tier.SLICE)));
+        Session chosen = rnn.session(options(ALL));
+        Session forced = rnn.session(options(ALL).withTier(Tier.CLUSTER))) {
+      assertEquals("slice", chosen.path().details().get("tier"));
+      assertEquals("cluster", forced.path().details().get("tier"));
     }
   }
 
