@@ -348,10 +348,6 @@ typedef struct gf_session_options {
  * call, in the reverse direction too, and row is the caller's. So the masks are the same for every
  * backend, instruction set and number of threads, for both ways to keep what gf_backward needs, and
  * whatever the lengths are. But a sequence that is cut into calls is not drawn as it is in one.
- *
- * On CUDA a session with a rate of zoneout or recurrent dropout goes step by step, there and back:
- * the tier is GF_TIER_ALTERNATING, and any other that is asked for is an error. Dropout alone
- * leaves the choice as it is.
  */
 
 /*

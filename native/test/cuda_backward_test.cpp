@@ -30,9 +30,10 @@ Call call_of(const Case& one) {
 
 // The tier that the way back has of a session in this one.
 int back_of(int cell, int tier) {
-  const bool simple = !has_scans(cell) && cell < GF_GRU_RESET_BEFORE;
-  const bool persistent = tier == GF_TIER_SLICE || tier == GF_TIER_CLUSTER;
-  return simple && persistent ? tier : GF_TIER_ALTERNATING;
+  if (cell >= GF_GRU_RESET_BEFORE || (has_scans(cell) && tier == GF_TIER_GRID)) {
+    return GF_TIER_ALTERNATING;
+  }
+  return tier;
 }
 
 // Against the CPU. In float32 also: the same bits again, from a session that is larger and has been

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// backward_kernels [slice|cluster] [PRECISION]: the persistent kernels of the way back against a
-// loop over units, which rounds where they round and sums in double; in every mode of the
+// backward_kernels [slice|cluster|grid] [PRECISION]: the persistent kernels of the way back against
+// a loop over units, which rounds where they round and sums in double; in every mode of the
 // scheduler, or in that of the environment. Under a sanitizer little of it.
 #include <algorithm>
 #include <cstdlib>
@@ -24,12 +24,14 @@ namespace {
 using test::DeviceArray;
 
 constexpr float kUntouched = 1234.5f;
-constexpr Exchange kTiers[] = {Exchange::kBlock, Exchange::kCluster};
+constexpr Exchange kTiers[] = {Exchange::kBlock, Exchange::kCluster, Exchange::kGrid};
 constexpr int kPrecisions[] = {GF_FLOAT32, GF_TF32, GF_BFLOAT16, GF_FLOAT16};
 constexpr int kCells[] = {GF_LSTM, GF_LSTM_TIED, GF_LSTM_REFINE, GF_GRU, GF_GRU_REFINE};
 
 const char* exchange_name(Exchange exchange) {
-  return exchange == Exchange::kBlock ? "slice" : "cluster";
+  return exchange == Exchange::kBlock     ? "slice"
+         : exchange == Exchange::kCluster ? "cluster"
+                                          : "grid";
 }
 std::string precision_name(int precision) {
   std::string name;
@@ -48,8 +50,9 @@ struct Problem {
   int steps = 3;
   std::vector<int32_t> lengths = {3};
   int blocks = 1;
-  int chunks = 1;  // of k
-  int cut = 0;     // a second chunk of time begins here; 0: none
+  int chunks = 1;   // of k
+  int cut = 0;      // a second chunk of time begins here; 0: none
+  int at_once = 2;  // slices of a launch in tier G
   bool reverse = false, batch_major = false, dy = true;
   int wrong_unit = -1;  // whose weights are NaN
   uint64_t patience = 1'000'000'000;
@@ -236,8 +239,9 @@ std::vector<typename P::Storage> packed(const Problem& p, const Data& data, Matr
 }
 
 PersistentBackwardKernel kernel_of(const Problem& p) {
-  return p.exchange == Exchange::kBlock ? block_backward_kernel(p.cell, p.precision)
-                                        : cluster_backward_kernel(p.cell, p.precision);
+  return p.exchange == Exchange::kBlock     ? block_backward_kernel(p.cell, p.precision)
+         : p.exchange == Exchange::kCluster ? cluster_backward_kernel(p.cell, p.precision)
+                                            : grid_backward_kernel(p.cell, p.precision);
 }
 
 // What the kernel leaves, chunk of time after chunk.
@@ -268,6 +272,10 @@ Gradients launched(const Problem& p, const Data& data) {
   a.dy_stride = p.hidden;
   a.dh = dh.get();
   a.dc = cell.cell_state ? dc.get() : nullptr;
+  const size_t units = static_cast<size_t>(p.blocks) * a.shape.units();
+  const DeviceArray<float> exchange(
+      Values(static_cast<size_t>(p.at_once) * 2 * a.shape.parts * units * kSliceRows, kUntouched));
+  a.exchange = exchange.get();
   a.timed_out = timed_out.get();
   a.patience = p.patience;
   const auto run = [&](int first, int steps) {
@@ -286,14 +294,20 @@ Gradients launched(const Problem& p, const Data& data) {
     check(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
                                cudaFuncAttributeMaxDynamicSharedMemorySize, a.shape.shared_bytes),
           "shared memory");
-    if (p.blocks > 8) {
+    const int32_t count = (a.rows + kSliceRows - 1) / kSliceRows;
+    const DeviceArray<unsigned> arrived(std::vector<unsigned>(static_cast<size_t>(count)));
+    a.arrived = arrived.get();
+    if (p.exchange == Exchange::kCluster && p.blocks > 8) {
       check(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
                                  cudaFuncAttributeNonPortableClusterSizeAllowed, 1),
             "cluster size");
     }
-    const PersistentLaunch launch(p.exchange, a.shape, (a.rows + kSliceRows - 1) / kSliceRows,
-                                  nullptr);
-    test::good(cudaLaunchKernelEx(launch.config(), kernel, a), "launch");
+    const int32_t most = p.exchange == Exchange::kGrid ? p.at_once : count;
+    for (a.first_slice = 0; a.first_slice < count; a.first_slice += most) {
+      const PersistentLaunch launch(p.exchange, a.shape, std::min(most, count - a.first_slice),
+                                    nullptr);
+      test::good(cudaLaunchKernelEx(launch.config(), kernel, a), "launch");
+    }
     test::good(cudaStreamSynchronize(nullptr), "kernel");
   };
   if (p.cut > 0) run(p.cut, p.steps - p.cut);
@@ -375,6 +389,7 @@ void check_shapes(Exchange exchange, int precision, bool asked_for) {
       p.lengths = number % 2 == 0 ? std::vector<int32_t>{4, 4, 3, 3, 3, 2, 2, 1, 1}
                                   : std::vector<int32_t>{4, 2, 1};
       p.cut = number % 4;
+      p.at_once = 1 + number / 2 % 2;
       p.reverse = number % 3 == 1;
       p.batch_major = number % 3 == 2;
       p.dy = number % 5 != 4;
@@ -429,11 +444,11 @@ void check_wrong_weights(Exchange exchange, int precision, int cell, int hidden)
 
 // Blocks without patience wait in vain for one another now and then. That ends the launch, and says
 // so.
-void check_waits_in_vain() {
+void check_waits_in_vain(Exchange exchange) {
   // Blocks that have given up go on in no order: ThreadSanitizer says so.
   if (test::kThreadSanitizer) return;
   Problem p;
-  p.exchange = Exchange::kCluster;
+  p.exchange = exchange;
   p.hidden = 33;
   p.blocks = 4;
   p.steps = 5;
@@ -460,7 +475,7 @@ void check_waits_in_vain() {
 BackwardTier choice(int cell, int hidden, int requested) {
   DeviceFacts device = DeviceFacts::of(0);
   device.kernels = device.capability;
-  return choose_backward_tier(spec_of(cell, hidden), GF_BFLOAT16, device, requested, 4, false);
+  return choose_backward_tier(spec_of(cell, hidden), GF_BFLOAT16, device, requested, 4);
 }
 
 void check_choice(int cell, int hidden, int requested, int id, const char* reason) {
@@ -474,12 +489,15 @@ void check_choices() {
   check_choice(GF_LSTM, 40, GF_TIER_AUTO, GF_TIER_SLICE, "");
   check_choice(GF_LSTM, 40, GF_TIER_CLUSTER, GF_TIER_CLUSTER, "tier forced");
   check_choice(GF_LSTM, 40, GF_TIER_ALTERNATING, GF_TIER_ALTERNATING, "tier forced");
-  check_choice(GF_LSTM, 40, GF_TIER_GRID, GF_TIER_ALTERNATING,
-               "grid: there is no kernel for gradients");
+  check_choice(GF_LSTM, 40, GF_TIER_GRID, GF_TIER_GRID, "tier forced");
   check_choice(GF_LSTM, 600, GF_TIER_AUTO, GF_TIER_CLUSTER, "slice: the weights of H = 600");
   check_choice(GF_LSTM, 600, GF_TIER_SLICE, GF_TIER_ALTERNATING, "do not fit one multiprocessor");
-  check_choice(GF_GRU, 3000, GF_TIER_AUTO, GF_TIER_ALTERNATING, "do not fit a cluster");
-  check_choice(GF_ONLSTM, 8, GF_TIER_AUTO, GF_TIER_ALTERNATING, "needs a scan");
+  check_choice(GF_GRU, 2000, GF_TIER_AUTO, GF_TIER_GRID, "do not fit a cluster");
+  check_choice(GF_GRU, 3000, GF_TIER_AUTO, GF_TIER_ALTERNATING,
+               "grid: the weights of H = 3000 in bfloat16 do not fit the device");
+  check_choice(GF_ONLSTM, 8, GF_TIER_AUTO, GF_TIER_SLICE, "");
+  check_choice(GF_ONLSTM, 8, GF_TIER_GRID, GF_TIER_ALTERNATING, "needs a scan");
+  check_choice(GF_ONLSTM, 300, GF_TIER_AUTO, GF_TIER_CLUSTER, "slice: the weights and scans of H");
   check_choice(GF_GRU_RESET_BEFORE, 8, GF_TIER_AUTO, GF_TIER_ALTERNATING, "a second product");
 }
 
@@ -514,10 +532,15 @@ int main(int count, char** words) {
     for (const Exchange exchange : kTiers) {
       for (const int precision : kPrecisions) {
         if (!wanted(1, exchange_name(exchange)) || !wanted(2, precision_name(precision))) continue;
+        // What is tier G's own is the same in each.
+        const bool other = precision == GF_TF32 || precision == GF_FLOAT16;
+        if (exchange == Exchange::kGrid && other && count <= 2) continue;
         check_tier(exchange, precision, count > 2);
       }
     }
-    if (wanted(1, exchange_name(Exchange::kCluster))) check_waits_in_vain();
+    for (const Exchange exchange : {Exchange::kCluster, Exchange::kGrid}) {
+      if (wanted(1, exchange_name(exchange))) check_waits_in_vain(exchange);
+    }
   });
   CHECK(gatefuse::emulation::live().none());
   CHECK_EQ(gatefuse::test::take_device_error(), "");

@@ -66,6 +66,37 @@ __global__ void store_state_kernel(const StateArguments state, const float* from
   to[state.given(i)] = from[i];
 }
 
+// ---- Masks --------------------------------------------------------------------------------------
+
+// A thread for the units of one draw of a row in a step.
+__global__ void store_masks_kernel(const StepMasks masks, const Pass pass, int32_t hidden,
+                                   uint8_t* to) {
+  const int32_t blocks = (hidden + kUnitsOfWords - 1) / kUnitsOfWords;
+  const int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  const int64_t m = i / blocks;
+  const int32_t s = pass.first + static_cast<int32_t>(m / pass.sequences.batch);
+  const int32_t row = static_cast<int32_t>(m % pass.sequences.batch);
+  if (m >= int64_t{pass.steps} * pass.sequences.batch || !pass.runs(s, row)) return;
+  const int32_t block = static_cast<int32_t>(i % blocks);
+  unsigned bits[kUnitsOfWords] = {};
+  const auto add = [&](const MaskDraw& draw, int bit) {
+    if (draw.below == draw.above) return;
+    const Words words = draw_words(draw, block, pass.time(s, row), pass.sequences.callers_row(row));
+#pragma unroll
+    for (int k = 0; k < kUnitsOfWords; ++k) {
+      bits[k] |= (words.word[k] < draw.threshold ? 1u : 0u) << bit;
+    }
+  };
+  add(masks.candidate, kCandidateBit);
+  add(masks.zoneout_h, kZoneoutHBit);
+  add(masks.zoneout_c, kZoneoutCBit);
+#pragma unroll
+  for (int k = 0; k < kUnitsOfWords; ++k) {
+    const int32_t unit = block * kUnitsOfWords + k;
+    if (unit < hidden) to[m * hidden + unit] = static_cast<uint8_t>(bits[k]);
+  }
+}
+
 // ---- Dropout ------------------------------------------------------------------------------------
 
 // A thread for the units of one draw at each place.
@@ -183,6 +214,16 @@ void load_state(const StateArguments& state, const float* from, float* to, cudaS
 void store_state(const StateArguments& state, const float* from, float* to, cudaStream_t stream) {
   launch("final state", store_state_kernel, dim3(blocks_for(values(state), kThreads)),
          dim3(kThreads), stream, state, from, to);
+}
+
+StoredMasks store_masks(const StepMasks& masks, const Pass& pass, int32_t hidden, uint8_t* to,
+                        cudaStream_t stream) {
+  if (!masks.any) return {};
+  const int64_t blocks = (hidden + kUnitsOfWords - 1) / kUnitsOfWords;
+  const int64_t rows = int64_t{pass.steps} * pass.sequences.batch;
+  launch("masks", store_masks_kernel, dim3(blocks_for(rows * blocks, kThreads)), dim3(kThreads),
+         stream, masks, pass, hidden, to);
+  return {to, masks.candidate, masks.zoneout_h, masks.zoneout_c};
 }
 
 void drop(const ResultArguments& results, cudaStream_t stream) {

@@ -61,6 +61,10 @@ void write_state_rows(const int32_t* rows, int32_t count, int32_t* to, cudaStrea
 void load_state(const StateArguments& state, const float* from, float* to, cudaStream_t stream);
 void store_state(const StateArguments& state, const float* from, float* to, cudaStream_t stream);
 
+// Stores the masks of a pass's steps for persistent kernels: `to` [steps, B, H].
+StoredMasks store_masks(const StepMasks& masks, const Pass& pass, int32_t hidden, uint8_t* to,
+                        cudaStream_t stream);
+
 // Multiplies by the mask.
 void drop(const ResultArguments& results, cudaStream_t stream);
 

@@ -18,16 +18,16 @@ constexpr int64_t kMostChunkRows = 4096;
 
 Backward::Backward(const Model& model, const Tape& tape, const Batch& batch, const Draws& draws,
                    DeviceArena& arena, cudaStream_t stream, const gf_session_options& options,
-                   const Waits& waits, float* projections, int64_t projected_rows)
+                   const Waits& waits, const Shared& shared)
     : model_(model),
       spec_(model.spec()),
       tape_(tape),
       batch_(batch),
       draws_(draws),
       tier_(choose_backward_tier(spec_, model.precision(), model.device(), options.tier,
-                                 options.max_batch, draws.rates().in_steps())),
+                                 options.max_batch)),
       waits_(waits),
-      chunk_rows_(std::max<int64_t>(options.max_batch, std::min(kMostChunkRows, projected_rows))),
+      chunk_rows_(std::max<int64_t>(options.max_batch, std::min(kMostChunkRows, shared.rows))),
       rows_(spec_.rows()),
       width_(spec_.directions * spec_.hidden) {
   const CellInfo& cell = *spec_.cell;
@@ -58,15 +58,21 @@ Backward::Backward(const Model& model, const Tape& tape, const Batch& batch, con
   }
   if (const int scans = cell.scans()) {
     gates_ = take(chunk_rows_, 2 * scans, spec_.hidden);
-    d_gates_ = take(max_batch, scans, spec_.hidden);
+    if (tier_.persistent()) {
+      make_by_unit(arena, stream);
+    } else {
+      d_gates_ = take(max_batch, scans, spec_.hidden);
+    }
   }
   if (spec_.vocabulary > 0) dx_ = take(chunk_rows_, spec_.input);
   input_ = take_sums(rows_, std::max(spec_.input, spec_.layers > 1 ? width_ : 0));
   recurrent_ = take_sums(recurrent, spec_.hidden);
   if (spec_.outputs > 0) head_ = take_sums(spec_.outputs, width_);
   if (options.backward == GF_BACKWARD_RECOMPUTE) {
-    make_recompute_buffers(arena, stream, projections);
+    make_recompute_buffers(arena, stream, shared.projections);
   }
+  masks_ = shared.masks;
+  if (tier_.exchange == Exchange::kGrid) make_exchange(arena, stream, max_batch);
 }
 
 void Backward::make_recompute_buffers(DeviceArena& arena, cudaStream_t stream, float* projections) {
@@ -77,6 +83,28 @@ void Backward::make_recompute_buffers(DeviceArena& arena, cudaStream_t stream, f
   kept_ = projections;
   products_ = take(rows_ - (cell.reset_before ? spec_.hidden : 0));
   if (cell.candidate_apart || cell.reset_before) candidate_ = take(spec_.hidden);
+}
+
+// Gaps are zeros, which nobody writes.
+void Backward::make_by_unit(DeviceArena& arena, cudaStream_t stream) {
+  const CellInfo& cell = *spec_.cell;
+  const int64_t width = spec_.hidden * (cell.plain_blocks() + cell.scans());
+  by_unit_.outputs = static_cast<int32_t>(spec_.hidden);
+  by_unit_.k = static_cast<int32_t>(width);
+  by_unit_.stride = static_cast<int32_t>((width + kTileK - 1) / kTileK * kTileK);
+  with_precision(model_.precision(), [&](auto p) {
+    by_unit_.weight = arena.take<typename decltype(p)::Storage>(stream, "session weights",
+                                                                spec_.hidden, by_unit_.stride);
+  });
+}
+
+void Backward::make_exchange(DeviceArena& arena, cudaStream_t stream, int64_t max_batch) {
+  const PersistentShape& shape = tier_.shape;
+  const int64_t slices = (max_batch + kSliceRows - 1) / kSliceRows;
+  const int64_t parts = std::min<int64_t>(slices, tier_.slices_at_once) * 2 * shape.parts;
+  const int64_t units = int64_t{shape.blocks} * shape.units();
+  exchange_ = arena.take<float>(stream, "session exchange", parts, units, kSliceRows);
+  arrived_ = arena.take<unsigned>(stream, "session exchange", slices);
 }
 
 // ---- A call -------------------------------------------------------------------------------------
@@ -249,6 +277,13 @@ void Backward::run_slot(int64_t layer, int64_t direction) {
           layers_[layer % 2] + direction * spec_.hidden, width_, draws_.of_results(slot)},
          stream_);
   }
+  if (by_unit_.weight != nullptr) {
+    const CellInfo& cell = *spec_.cell;
+    transpose_by_unit(model_.precision(), weights.recurrent, by_unit_,
+                      {static_cast<int32_t>(spec_.hidden), cell.plain_blocks(), cell.scans(),
+                       static_cast<int32_t>(spec_.hidden / spec_.chunk)},
+                      stream_);
+  }
   const int32_t steps = chunk_steps();
   const int32_t chunks = (batch_.longest() + steps - 1) / steps;
   for (int32_t i = chunks - 1; i >= 0; --i) {
@@ -322,14 +357,34 @@ void Backward::run_steps(const Chunk& chunk) {
   }
 }
 
-// Tiers S and C: all steps in one launch.
+// Tiers S, C and G: all steps in one launch, or in as many as it takes for the slices of a launch
+// to be on the device together.
 void Backward::run_persistent(const Chunk& chunk) {
+  PersistentBackwardArguments arguments = persistent_arguments(chunk);
+  const int32_t slices = (arguments.rows + kSliceRows - 1) / kSliceRows;
+  if (arrived_ != nullptr) {
+    check(cudaMemsetAsync(arrived_, 0, slices * sizeof *arrived_, stream_), "exchange");
+  }
+  const int32_t most = tier_.slices_at_once == 0 ? slices : tier_.slices_at_once;
+  for (int32_t first = 0; first < slices; first += most) {
+    arguments.first_slice = first;
+    const PersistentLaunch launch(tier_.exchange, tier_.shape, std::min(most, slices - first),
+                                  stream_);
+    check(cudaLaunchKernelEx(launch.config(), tier_.kernel, arguments), "backward");
+  }
+}
+
+PersistentBackwardArguments Backward::persistent_arguments(const Chunk& chunk) {
   PersistentBackwardArguments arguments = {};
   arguments.pass = chunk.pass;
   arguments.shape = tier_.shape;
-  arguments.recurrent = model_.layer(chunk.slot).recurrent_back;
+  arguments.recurrent =
+      by_unit_.weight != nullptr ? by_unit_ : model_.layer(chunk.slot).recurrent_back;
   arguments.hidden = static_cast<int32_t>(spec_.hidden);
   arguments.rows = batch_.active(chunk.pass.first, batch_.size());
+  arguments.slots = static_cast<int32_t>(spec_.hidden / spec_.chunk);
+  arguments.chunk = static_cast<int32_t>(spec_.chunk);
+  arguments.gates = gates_;
   arguments.kept = chunk.kept;
   arguments.kept_stride = rows_;
   arguments.candidate = chunk.candidate;
@@ -341,11 +396,13 @@ void Backward::run_persistent(const Chunk& chunk) {
   arguments.dc = cell_gradient(chunk.slot);
   arguments.da = da_;
   arguments.da_recurrent = da_recurrent_;
+  arguments.masks =
+      store_masks(draws_.of_steps(chunk.slot), chunk.pass, arguments.hidden, masks_, stream_);
+  arguments.exchange = exchange_;
+  arguments.arrived = arrived_;
   arguments.timed_out = waits_.timed_out;
   arguments.patience = waits_.patience;
-  const int32_t slices = (arguments.rows + kSliceRows - 1) / kSliceRows;
-  const PersistentLaunch launch(tier_.exchange, tier_.shape, slices, stream_);
-  check(cudaLaunchKernelEx(launch.config(), tier_.kernel, arguments), "backward");
+  return arguments;
 }
 
 // Tier A: the pointwise mathematics, then the product with R.

@@ -29,11 +29,16 @@ struct Waits {
 // products that make gradients by weights and by the layer's input of all its rows.
 class Backward {
  public:
-  // waits: how blocks wait for one another. projections: [projected rows, rows of
-  // LayerWeights::input], free between forward passes, for pre-activations that are computed again.
+  // Memory of the session's that is free between forward passes.
+  struct Shared {
+    float* projections;  // [rows, rows of LayerWeights::input], where these are computed again
+    uint8_t* masks;      // [rows, H], of persistent tiers
+    int64_t rows;
+  };
+  // waits: how blocks wait for one another.
   Backward(const Model& model, const Tape& tape, const Batch& batch, const Draws& draws,
            DeviceArena& arena, cudaStream_t stream, const gf_session_options& options,
-           const Waits& waits, float* projections, int64_t projected_rows);
+           const Waits& waits, const Shared& shared);
 
   // Puts all its work on the stream. Every pointer is one of device memory.
   void propagate(const gf_gradients& gradients, cudaStream_t stream);
@@ -58,6 +63,8 @@ class Backward {
   };
 
   void make_recompute_buffers(DeviceArena& arena, cudaStream_t stream, float* projections);
+  void make_by_unit(DeviceArena& arena, cudaStream_t stream);
+  void make_exchange(DeviceArena& arena, cudaStream_t stream, int64_t max_batch);
   void clear();
   void load_states();
   void store_states();
@@ -70,6 +77,7 @@ class Backward {
   ChunkArguments chunk_arguments(const Chunk& chunk) const;
   void run_steps(const Chunk& chunk);
   void run_persistent(const Chunk& chunk);
+  PersistentBackwardArguments persistent_arguments(const Chunk& chunk);
   void run_step(const Chunk& chunk, int32_t s, int32_t rows);
   BackwardStepArguments step_arguments(const Chunk& chunk, int32_t s, int32_t rows) const;
   void parameter_sums(const Chunk& chunk);
@@ -105,11 +113,16 @@ class Backward {
   float* reset_ = nullptr;         // [chunk rows, H] reset * h
   float* d_reset_ = nullptr;       // [B, H]
   float* gates_ = nullptr;         // [chunk rows, scans, 2, H]
-  float* d_gates_ = nullptr;       // [B, scans, H]
-  float* dx_ = nullptr;            // [chunk rows, I], with tokens
+  float* d_gates_ = nullptr;       // [B, scans, H], in tier A
+  // Of persistent tiers with scans: the slot's recurrent weights as transpose_by_unit lays them.
+  Matrix by_unit_;
+  uint8_t* masks_ = nullptr;  // [chunk rows, H]; not its own
+  float* dx_ = nullptr;       // [chunk rows, I], with tokens
   float* kept_ = nullptr;  // [chunk rows, rows of LayerWeights::input], computed again; not its own
-  float* products_ = nullptr;   // [chunk rows, rows of LayerWeights::recurrent], the same
-  float* candidate_ = nullptr;  // [chunk rows, H], the same
+  float* products_ = nullptr;    // [chunk rows, rows of LayerWeights::recurrent], the same
+  float* candidate_ = nullptr;   // [chunk rows, H], the same
+  float* exchange_ = nullptr;    // tier G: see PersistentBackwardArguments
+  unsigned* arrived_ = nullptr;  // tier G
   Sums input_, recurrent_, candidate_sums_, head_;
 
   // Of the call that is being put on its stream.

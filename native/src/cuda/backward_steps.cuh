@@ -254,9 +254,11 @@ __global__ void scan_backward_kernel(const BackwardStepArguments step) {
   const int64_t first =
       row * step.kept_stride + int64_t{step.hidden} * Of::kPlain + int64_t{scan} * step.slots;
   const float* slots = step.kept + first;
-  scan_row_backward(
-      static_cast<int>(threadIdx.x), step.slots, step.chunk, [&](int32_t k) { return slots[k]; },
-      step.d_gates + (row * Of::kScans + scan) * step.hidden, step.da + first);
+  const int lane = static_cast<int>(threadIdx.x);
+  const double total = scan_terms(
+      lane, step.slots, [&](int32_t k) { return slots[k]; }, step.da + first);
+  scan_row_backward(lane, step.slots, step.chunk, total,
+                    step.d_gates + (row * Of::kScans + scan) * step.hidden, step.da + first);
 }
 
 }  // namespace gatefuse::cuda

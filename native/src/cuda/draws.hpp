@@ -20,6 +20,14 @@ struct StepMasks {
   MaskDraw zoneout_c;
 };
 
+// The same as persistent kernels read them, where draws would take registers.
+struct StoredMasks {
+  const uint8_t* bits;  // see store_masks; null: no masks
+  MaskDraw candidate;
+  MaskDraw zoneout_h;
+  MaskDraw zoneout_c;
+};
+
 class Draws {
  public:
   Draws(const Spec& spec, const gf_session_options& options) : spec_(spec), rates_(spec, options) {}

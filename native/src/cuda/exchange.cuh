@@ -128,8 +128,9 @@ class ClusterSender {
  public:
   static constexpr int kGroupSize = kSliceRows * kGroupUnits;
 
-  GF_DEVICE ClusterSender(ptx::SharedMemory& shared, const PersistentShape& shape)
-      : blocks_(shape.blocks), outgoing_(shared.take<T>(shape.groups * kGroupSize)) {}
+  // To the first `blocks` blocks, from a block of so many groups.
+  GF_DEVICE ClusterSender(ptx::SharedMemory& shared, int32_t blocks, int32_t groups)
+      : blocks_(blocks), outgoing_(shared.take<T>(groups * kGroupSize)) {}
 
   // All lanes of a warp: lane 4 g + t has the values of unit g for rows 2 t and 2 t + 1. `to` is
   // where row 0 of the warp's group begins in this block's memory, and `filled` its mbarrier: both
@@ -195,7 +196,7 @@ class ExchangeOf<P, Exchange::kCluster> {
         slice_(slice),
         rank_(rank),
         tiles_(shared, a.shape),
-        sender_(shared, a.shape),
+        sender_(shared, a.shape.blocks, a.shape.groups),
         patience_(a) {
     filled_ = shared.take<uint64_t>(2);
   }
@@ -342,10 +343,11 @@ class ExchangeOf<P, Exchange::kGrid> {
 
 // ---- Slots of scans -----------------------------------------------------------------------------
 
-// How the pre-activations of a scan's slots, of which each warp has made some, get to all who run
-// the scan of a row. Each gives the kernel
+// How the values of a scan, of which each warp has made some, get to all who run the scan of a row:
+// the pre-activations of its slots, and on the way back the gradients by its gates. Each gives the
+// kernel
 //
-//   begin()        before the begin() of the exchange of h; all threads
+//   begin()        before the begin() of the other exchange; all threads
 //   publish(...)   hands on the slots of one scan that a warp has made; all lanes of a warp with a
 //                  group that has slots
 //   await(i)       until all slots of step i are there; all threads
@@ -355,14 +357,14 @@ class ExchangeOf<P, Exchange::kGrid> {
 // have one buffer: that it is enough is argued at each. By the same argument one is enough for the
 // gates, which the warps of a block write in the scans and read behind that barrier, before they
 // hand on h.
-template <Exchange kExchange>
+template <Exchange kExchange, class Arguments>
 class SlotsOf;
 
-// The slots [scans][kSliceRows][stride] of one step.
+// The slots [scans][kSliceRows][stride] of one step: `count` of each scan.
 class SlotTile {
  public:
-  GF_DEVICE SlotTile(const PersistentArguments& a, ptx::SharedMemory& shared, int scans)
-      : stride(whole_groups(a.slots)), slots_(shared.take<float>(scans * kSliceRows * stride)) {}
+  GF_DEVICE SlotTile(ptx::SharedMemory& shared, int scans, int32_t count)
+      : stride(whole_groups(count)), slots_(shared.take<float>(scans * kSliceRows * stride)) {}
 
   GF_DEVICE float* row(int scan, int row) const {
     return slots_ + (scan * kSliceRows + row) * stride;
@@ -376,11 +378,11 @@ class SlotTile {
 
 // Within a block. One buffer is enough: the exchange of h has a barrier of the block between the
 // scans of a step and the slots of the next.
-template <>
-class SlotsOf<Exchange::kBlock> {
+template <class Arguments>
+class SlotsOf<Exchange::kBlock, Arguments> {
  public:
-  GF_DEVICE SlotsOf(const PersistentArguments& a, ptx::SharedMemory& shared, int scans)
-      : tile_(a, shared, scans) {}
+  GF_DEVICE SlotsOf(const Arguments&, ptx::SharedMemory& shared, int scans, int32_t count, int32_t)
+      : tile_(shared, scans, count) {}
 
   GF_DEVICE void begin() const {}
   GF_DEVICE void publish(int scan, int32_t first, const float (&values)[2]) const {
@@ -403,12 +405,15 @@ class SlotsOf<Exchange::kBlock> {
 // part behind the barrier that follows the scans of step i-1. So when P sends, nobody in Q reads or
 // writes slots of step i-1 any more, and all threads of Q have seen their phase of the mbarrier
 // complete. Thread 0 expects the bytes of step i, after its own wait of step i-1: those that come
-// before are counted below zero, as those of h are.
-template <>
-class SlotsOf<Exchange::kCluster> {
+// before are counted below zero, as those of h are. On the way back it is the parts that P waits
+// for, which Q sends behind the barrier that follows its scans.
+template <class Arguments>
+class SlotsOf<Exchange::kCluster, Arguments> {
  public:
-  GF_DEVICE SlotsOf(const PersistentArguments& a, ptx::SharedMemory& shared, int scans)
-      : tile_(a, shared, scans), sender_(shared, a.shape), patience_(a) {
+  // Among the first `blocks` blocks.
+  GF_DEVICE SlotsOf(const Arguments& a, ptx::SharedMemory& shared, int scans, int32_t count,
+                    int32_t blocks)
+      : tile_(shared, scans, count), sender_(shared, blocks, a.shape.groups), patience_(a) {
     filled_ = shared.take<uint64_t>(1);
     bytes_ = static_cast<unsigned>(scans * kSliceRows * tile_.stride * sizeof(float));
   }
@@ -431,9 +436,15 @@ class SlotsOf<Exchange::kCluster> {
  private:
   SlotTile tile_;
   ClusterSender<float> sender_;
-  Patience<PersistentArguments> patience_;
+  Patience<Arguments> patience_;
   uint64_t* filled_;
   unsigned bytes_;  // of a step
+};
+
+// Of a cell without scans.
+struct NoSlots {
+  template <class Arguments>
+  GF_DEVICE NoSlots(const Arguments&, ptx::SharedMemory&, int, int32_t, int32_t) {}
 };
 
 }  // namespace gatefuse::cuda

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "cuda/draws.cuh"
 #include "cuda/exchange.cuh"
 #include "cuda/lane.cuh"
 #include "cuda/operands.cuh"
@@ -38,7 +39,7 @@ class PersistentLayer {
       : a_(arguments),
         role_(arguments, ExchangeOf<P, kExchange>::rank(arguments.shape)),
         exchange_(arguments, shared_, role_.slice, role_.rank),
-        slots_(arguments, shared_, kScans),
+        slots_(arguments, shared_, kScans, arguments.slots, arguments.shape.blocks),
         tasks_(arguments.shape, shared_) {
     sums_ = shared_.template take<float>(one_task() ? 1 : a_.shape.tasks() * kTaskSums);
     if constexpr (kScans > 0) {
@@ -255,7 +256,8 @@ class PersistentLayer {
     Lane h = {h_[j]};
     Lane c = h;
     if constexpr (Cell::kCellState) c = {c_[j]};
-    Cell::forward(PreActivations<Lane>{inputs, recurrent}, gates, c, h);
+    Masked<Cell>{a_.masks, step_row(s, j) * a_.hidden + role_.unit}.forward(
+        PreActivations<Lane>{inputs, recurrent}, gates, c, h);
     if constexpr (Cell::kCellState) c_[j] = c.v;
     h_[j] = h.v;
     if (a_.keep != 0) keep(step_row(s, j), inputs, recurrent);
@@ -312,15 +314,11 @@ class PersistentLayer {
     }
   }
 
-  struct NoSlots {
-    GF_DEVICE NoSlots(const PersistentArguments&, ptx::SharedMemory&, int) {}
-  };
-
   const PersistentArguments& a_;
   ptx::SharedMemory shared_;
   Role role_;
   ExchangeOf<P, kExchange> exchange_;
-  std::conditional_t<(kScans > 0), SlotsOf<kExchange>, NoSlots> slots_;
+  std::conditional_t<(kScans > 0), SlotsOf<kExchange, PersistentArguments>, NoSlots> slots_;
   TasksOf tasks_;
   float* sums_;             // [tasks][kTaskSums]
   float* gates_ = nullptr;  // [scans][kSliceRows][2][units] gates and complements

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "cuda/draws.hpp"
 #include "cuda/product.cuh"
 
 namespace gatefuse::cuda {
@@ -41,6 +42,10 @@ struct PersistentShape {
   GF_HOST_DEVICE int32_t tasks() const { return sets * chunks; }
   GF_HOST_DEVICE int32_t units() const { return groups * kGroupUnits; }  // a block's
   GF_HOST_DEVICE int32_t threads() const { return warps * 32; }
+  // On the way back: blocks that own units.
+  GF_HOST_DEVICE int32_t owners() const { return parts / chunks; }
+  // On the way back in tier G: how many sums of parts a block makes side by side.
+  GF_HOST_DEVICE int32_t heaps() const { return warps / groups * 2; }
 };
 
 // One layer and direction over a chunk of time.
@@ -63,8 +68,9 @@ struct PersistentArguments {
   float* kept_h;          // [steps, B, H] after each step for the way back; null for none
   float* kept_c;          // the same for c
   float* kept_candidate;  // [steps, B, H] the candidate's recurrent part, for `keep`
-  void* exchange;         // tier G: [slices, 2, kSliceRows, tile_stride] operands
-  unsigned* arrived;      // tier G: [slices], zeros before the launch
+  StoredMasks masks;
+  void* exchange;                 // tier G: [slices, 2, kSliceRows, tile_stride] operands
+  unsigned* arrived;              // tier G: [slices], zeros before the launch
   unsigned long long* timed_out;  // receives a step that was waited for in vain
   uint64_t patience;              // nanoseconds after which a wait is in vain
 };

@@ -9,14 +9,20 @@
 // gradient by h of all units. Who owns a unit adds up its parts, in the order of their numbers: the
 // same bits in every run.
 //
+// A cell with scans needs all gradients by their gates in the middle of a step: they go to all
+// blocks as the slots do on the way there, and each makes those by all slots by itself.
+//
 // Steps are counted by i in the order in which they are made: step 0 is the last one in time.
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
+#include "cuda/draws.cuh"
 #include "cuda/exchange.cuh"
 #include "cuda/lane.cuh"
 #include "cuda/persistent_backward.hpp"
+#include "cuda/scan.cuh"
 #include "cuda/tasks.cuh"
 
 namespace gatefuse::cuda {
@@ -27,12 +33,14 @@ namespace gatefuse::cuda {
 // its pre-activations, and the parts of the gradients by its units' h. How the parts get to the
 // owners is the one difference between the tiers. Each gives the kernel
 //
-//   rank()        the block's number in its slice
+//   rank(shape)   the block's number in its slice
 //   begin()       clears the tiles; all threads
 //   tile(i)       the tile [kSliceRows, tile_stride] of step i: written before its barrier, read
 //                 behind it
-//   await(i)      the parts [parts][units][kSliceRows] that step i reads, once they are whole; the
-//                 threads that read them, from step 1 on
+//   gather(i)     brings the parts that step i reads near, from step 1 on; all threads
+//   count()       how many of each unit that makes; to be added up in their order
+//   await(i)      those parts [count][units][kSliceRows], once they are whole; the threads that
+//                 read them, behind gather(i)
 //   expect(i)     announces those that step i reads; all threads, behind the barrier of step i - 1
 //   send(i, ...)  hands on four rows of a unit's part for step i: `group` is the unit's among all
 //   sent()        behind the sends of a step; all threads
@@ -66,13 +74,15 @@ class PartsOf<P, Exchange::kBlock> {
         tile_(shared.take<Storage>(kSliceRows * a.shape.tile_stride)),
         parts_(shared.take<float>(part_of(a.shape, a.shape.parts, 0))) {}
 
-  static GF_DEVICE int32_t rank() { return 0; }
+  static GF_DEVICE int32_t rank(const PersistentShape&) { return 0; }
 
   GF_DEVICE void begin() const {
     clear<P>(tile_, kSliceRows * shape_.tile_stride);
     __syncthreads();
   }
   GF_DEVICE Storage* tile(int32_t) const { return tile_; }
+  GF_DEVICE void gather(int32_t) const {}
+  GF_DEVICE int32_t count() const { return shape_.parts; }
   GF_DEVICE const float* await(int32_t) const { return parts_; }
   GF_DEVICE void expect(int32_t) const {}
   GF_DEVICE void send(int32_t, int32_t part, int32_t group, int g, int row,
@@ -121,7 +131,9 @@ class PartsOf<P, Exchange::kCluster> {
     bytes_ = static_cast<unsigned>(a.shape.parts * units * kSliceRows * sizeof(float));
   }
 
-  static GF_DEVICE int32_t rank() { return static_cast<int32_t>(ptx::cluster_rank()); }
+  static GF_DEVICE int32_t rank(const PersistentShape&) {
+    return static_cast<int32_t>(ptx::cluster_rank());
+  }
 
   GF_DEVICE void begin() const {
     clear<P>(tiles_, 2 * kSliceRows * a_.shape.tile_stride);
@@ -137,6 +149,8 @@ class PartsOf<P, Exchange::kCluster> {
     return tiles_ + i % 2 * kSliceRows * a_.shape.tile_stride;
   }
 
+  GF_DEVICE void gather(int32_t) const {}
+  GF_DEVICE int32_t count() const { return a_.shape.parts; }
   // Buffer i % 2 is filled for the k-th time (from 0) for step 2 k + 1 or 2 k + 2.
   GF_DEVICE const float* await(int32_t i) {
     const unsigned parity = static_cast<unsigned>((i - 1) / 2) % 2;
@@ -183,22 +197,127 @@ class PartsOf<P, Exchange::kCluster> {
   unsigned bytes_;  // of a step
 };
 
+// Tier G: blocks anywhere on the device. Parts go through the L2 cache: every block stores its own
+// into a buffer in global memory and adds one to the slice's counter; who has seen the counter of
+// all blocks reads those of its units. That are as many parts as there are blocks, and far away:
+// all threads of the block add them up by heaps, which lie in shared memory.
+//
+// Two buffers are enough. A block stores parts for step i+1 after it has seen that all blocks have
+// counted those for step i, which each did behind the barrier that follows its reading of those for
+// step i-1. One buffer is enough of the heaps, which are read before the barrier of a step and
+// written behind it, and of the tile, as in tier S.
+//
+// A block without units takes no part, and is not counted. No state waits for all to have begun:
+// its gradients are read and written by the threads that own them.
+template <class P>
+class PartsOf<P, Exchange::kGrid> {
+ public:
+  using Storage = typename P::Storage;
+
+  GF_DEVICE PartsOf(const PersistentBackwardArguments& a, ptx::SharedMemory& shared, int32_t rank)
+      : a_(a),
+        first_unit_(rank * a.shape.units()),
+        tile_(shared.take<Storage>(kSliceRows * a.shape.tile_stride)),
+        heaps_(shared.take<float>(part_of(a.shape, a.shape.heaps(), 0))),
+        patience_(a) {}
+
+  static GF_DEVICE int32_t rank(const PersistentShape& shape) {
+    return static_cast<int32_t>(blockIdx.x) % shape.blocks;
+  }
+
+  GF_DEVICE void begin() const {
+    clear<P>(tile_, kSliceRows * a_.shape.tile_stride);
+    __syncthreads();
+  }
+  GF_DEVICE Storage* tile(int32_t) const { return tile_; }
+
+  // Half a warp takes every count()-th part of a group, 16 bytes a lane.
+  GF_DEVICE void gather(int32_t i) {
+    wait_for(i);
+    const int half = static_cast<int>(threadIdx.x) / kHalf;
+    const int32_t group = half / 2 % a_.shape.groups;
+    const int32_t heap = half / 2 / a_.shape.groups * 2 + half % 2;
+    const int32_t at = group * kGroupUnits * kSliceRows + static_cast<int>(threadIdx.x) % kHalf * 4;
+    if (heap < count() && first_unit_ + group * kGroupUnits < a_.hidden) {
+      const float* from = buffer(i) + first_unit_ * kSliceRows + at;
+      float4 sum = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+#pragma unroll 4
+      for (int32_t part = heap; part < a_.shape.parts; part += count()) {
+        const float4 four = *reinterpret_cast<const float4*>(from + part * part_size());
+        sum = make_float4(sum.x + four.x, sum.y + four.y, sum.z + four.z, sum.w + four.w);
+      }
+      *reinterpret_cast<float4*>(heaps_ + part_of(a_.shape, heap, 0) + at) = sum;
+    }
+    __syncthreads();
+  }
+  GF_DEVICE int32_t count() const { return a_.shape.heaps(); }
+  GF_DEVICE const float* await(int32_t) const { return heaps_; }
+  GF_DEVICE void expect(int32_t) const {}
+  GF_DEVICE void send(int32_t i, int32_t part, int32_t group, int g, int row,
+                      const float (&values)[4]) const {
+    float* to = buffer(i) + part * part_size() + (group * kGroupUnits + g) * kSliceRows + row;
+    *reinterpret_cast<float4*>(to) = make_float4(values[0], values[1], values[2], values[3]);
+  }
+  GF_DEVICE void sent() const {
+    __syncthreads();
+    if (threadIdx.x == 0) ptx::red_add_release(arrived(), 1);
+  }
+  GF_DEVICE void end() const {}
+
+ private:
+  static constexpr int kHalf = kGroupUnits * kSliceRows / 4;  // a warp, of pieces of 16 bytes
+
+  // Of all units.
+  GF_DEVICE int32_t part_size() const { return a_.shape.blocks * a_.shape.units() * kSliceRows; }
+  // Of the slices of this launch; the counters are of all.
+  GF_DEVICE int32_t slice() const { return static_cast<int32_t>(blockIdx.x) / a_.shape.blocks; }
+  GF_DEVICE unsigned* arrived() const { return a_.arrived + a_.first_slice + slice(); }
+  GF_DEVICE float* buffer(int32_t i) const {
+    return a_.exchange + (int64_t{slice()} * 2 + i % 2) * a_.shape.parts * part_size();
+  }
+
+  // All threads, until all blocks with units have handed on their parts for step i.
+  GF_DEVICE void wait_for(int32_t i) {
+    if (threadIdx.x == 0) {
+      const unsigned count = static_cast<unsigned>(i * a_.shape.owners());
+      patience_.wait(i, [&] { return ptx::ld_acquire(arrived()) >= count; });
+    }
+    __syncthreads();
+  }
+
+  const PersistentBackwardArguments& a_;
+  int32_t first_unit_;
+  Storage* tile_;
+  float* heaps_;
+  Patience<PersistentBackwardArguments> patience_;
+};
+
 // ---- The kernel ---------------------------------------------------------------------------------
 
 template <class Cell, class P, Exchange kExchange>
 class PersistentBackwardLayer {
  public:
   static constexpr int kPlain = count_blocks<Cell>(false);
-  static constexpr InstanceLimits kLimits = backward_limits_of(kExchange, P::kId);
+  static constexpr int kScans = count_blocks<Cell>(true);
+  static constexpr int kBlocks = kPlain + kScans;
+  static constexpr InstanceLimits kLimits = backward_limits_of(kExchange, P::kId, kPlain, kScans);
+  static_assert(kScans == 0 || !Cell::kCandidateApart);
 
   GF_DEVICE explicit PersistentBackwardLayer(const PersistentBackwardArguments& arguments)
       : a_(arguments),
-        role_(arguments, PartsOf<P, kExchange>::rank()),
+        role_(arguments, PartsOf<P, kExchange>::rank(arguments.shape)),
         parts_(arguments, shared_, role_.rank),
-        tasks_(arguments.shape, shared_) {}
+        slots_(arguments, shared_, kScans, arguments.hidden, arguments.shape.owners()),
+        tasks_(arguments.shape, shared_) {
+    if constexpr (kScans > 0) {
+      terms_ = shared_.template take<float>(kScans * kSliceRows * a_.slots);
+      totals_ = shared_.template take<double>(kScans * kSliceRows);
+    }
+  }
 
   GF_DEVICE void run() {
     load_weights();
+    if constexpr (kScans > 0) slots_.begin();
     parts_.begin();
     if (first_unit() < a_.hidden) run_steps();
     parts_.end();
@@ -217,6 +336,7 @@ class PersistentBackwardLayer {
     float h;          // before the step, of a cell without a cell state
     float c;          // before the step
     float dh;         // by h after the step, but for what later steps give
+    Gate<Lane> gates[kScans + 1];
   };
 
   // Of the block.
@@ -242,14 +362,14 @@ class PersistentBackwardLayer {
 
   // Operands of a matrix row that belong to the block, whole halves of a k step.
   GF_DEVICE int32_t own_operands() const {
-    const int32_t left = a_.recurrent.stride - first_unit() * kPlain;
-    const int32_t own = a_.shape.units() * kPlain;
+    const int32_t left = a_.recurrent.stride - first_unit() * kBlocks;
+    const int32_t own = a_.shape.units() * kBlocks;
     return left < own ? left : own;
   }
   GF_DEVICE const Storage* weight(int32_t unit, int k_step) const {
     if (unit >= a_.hidden) return nullptr;
     return static_cast<const Storage*>(a_.recurrent.weight) + int64_t{unit} * a_.recurrent.stride +
-           first_unit() * kPlain + k_step * Op::kStep;
+           first_unit() * kBlocks + k_step * Op::kStep;
   }
   GF_DEVICE typename TasksOf::Rows rows_of(int task) const {
     const int32_t unit = task / a_.shape.chunks * kBackwardUnits + role_.g;
@@ -313,15 +433,23 @@ class PersistentBackwardLayer {
     }
   }
   GF_DEVICE void store_state(int32_t i) {
+    parts_.gather(i);
     if (!pointwise_warp()) return;
     float dh[2];
     sum_parts(i, dh);
 #pragma unroll
     for (int j = 0; j < 2; ++j) {
       if (!own(j)) continue;
-      a_.dh[state(j)] = dh[j] + direct_[j];
+      a_.dh[state(j)] = dh[j] + direct(j);
       if constexpr (Cell::kCellState) a_.dc[state(j)] = dc_[j];
     }
+  }
+
+  // The gradient by h past the products, of a row that runs. A cell with a cell state has one with
+  // masks alone: in memory, since a register would be taken without them too.
+  GF_DEVICE float direct(int j) const {
+    if constexpr (!Cell::kCellState) return direct_[j];
+    return a_.masks.bits != nullptr ? a_.dh[state(j)] : 0.0f;
   }
 
   // Brings what a step reads on its way, a step before it is used.
@@ -341,6 +469,11 @@ class PersistentBackwardLayer {
       } else {
         in.h = a_.h[unit];
       }
+#pragma unroll
+      for (int scan = 0; scan < kScans; ++scan) {
+        const float* gate = a_.gates + (row * kScans + scan) * 2 * a_.hidden + role_.unit;
+        in.gates[scan] = {{gate[0]}, {gate[a_.hidden]}};
+      }
       in.dh = joins(s, j) ? a_.dh[state(j)] : 0.0f;
       if (a_.dy != nullptr) {
         const int32_t place_row = role_.row[j];
@@ -355,12 +488,21 @@ class PersistentBackwardLayer {
   GF_DEVICE void step(int32_t s, int32_t i) {
     const Input input[2] = {next_[0], next_[1]};
     if (s > a_.pass.first) fetch(s - 1);
+    if (i > 0) parts_.gather(i);
     if (pointwise_warp()) {
       float dh[2] = {0.0f, 0.0f};
       if (i > 0) sum_parts(i, dh);
+      float by_gates[kScans + 1][2] = {};
 #pragma unroll
-      for (int j = 0; j < 2; ++j) pointwise(s, j, input[j], dh[j], parts_.tile(i));
+      for (int j = 0; j < 2; ++j) pointwise(s, j, input[j], dh[j], parts_.tile(i), by_gates);
+      if constexpr (kScans > 0) {
+#pragma unroll
+        for (int scan = 0; scan < kScans; ++scan) {
+          slots_.publish(scan, role_.unit - role_.g, by_gates[scan]);
+        }
+      }
     }
+    if constexpr (kScans > 0) run_scans(s, i);
     __syncthreads();
     parts_.expect(i + 1);
     multiply(i);
@@ -371,7 +513,7 @@ class PersistentBackwardLayer {
     const float* from =
         parts_.await(i) + part_of(a_.shape, 0, role_.warp * kGroupUnits + role_.g) + 2 * role_.t;
     dh[0] = dh[1] = 0.0f;
-    for (int32_t part = 0; part < a_.shape.parts; ++part) {
+    for (int32_t part = 0; part < parts_.count(); ++part) {
       const float2 two = *reinterpret_cast<const float2*>(from + part_of(a_.shape, part, 0));
       dh[0] += two.x;
       dh[1] += two.y;
@@ -379,8 +521,9 @@ class PersistentBackwardLayer {
   }
 
   // The cell's mathematics for the lane's unit in its row j. parts: the gradient by h after the
-  // step through the products of the next one.
-  GF_DEVICE void pointwise(int32_t s, int j, const Input& in, float parts, Storage* tile) {
+  // step through the products of the next one. by_gates: receives the gradients by the gates.
+  GF_DEVICE void pointwise(int32_t s, int j, const Input& in, float parts, Storage* tile,
+                           float (&by_gates)[kScans + 1][2]) {
     if (!runs(s, j)) return;
     Lane inputs[kPlain];
     Lane recurrent[kPlain];
@@ -390,7 +533,7 @@ class PersistentBackwardLayer {
       recurrent[b] = {0.0f};
     }
     if constexpr (Cell::kCandidateApart) recurrent[Cell::kCandidate] = {in.candidate};
-    const Lane dh = {joins(s, j) ? in.dh : parts + direct_[j] + in.dh};
+    const Lane dh = {joins(s, j) ? in.dh : parts + direct(j) + in.dh};
     StepStates<Lane> around = {dh, dh, dh};
     Lane dc = dh;
     if constexpr (Cell::kCellState) {
@@ -400,13 +543,17 @@ class PersistentBackwardLayer {
     } else {
       around.h = {in.h};
     }
-    const Gate<Lane> none[1] = {};
     Lane by_a[kPlain];
-    StepGradients<Lane> d = {by_a, dh, nullptr, dh};
-    Cell::backward(PreActivations<Lane>{inputs, recurrent}, none, around, dh, dc, d);
+    Lane by_scan[kScans + 1];
+    StepGradients<Lane> d = {by_a, dh, by_scan, dh};
+    Masked<Cell>{a_.masks, tape_row(s, j) * a_.hidden + role_.unit}.backward(
+        PreActivations<Lane>{inputs, recurrent}, in.gates, around, dh, dc, d);
+#pragma unroll
+    for (int scan = 0; scan < kScans; ++scan) by_gates[scan][j] = by_scan[scan].v;
     if constexpr (Cell::kCellState) {
       c_[j] = in.c;
       dc_[j] = dc.v;
+      if (a_.masks.bits != nullptr) a_.dh[state(j)] = d.h.v;
     } else {
       direct_[j] = d.h.v;
     }
@@ -418,7 +565,7 @@ class PersistentBackwardLayer {
                                  Storage* tile) const {
     const int64_t at = tape_row(s, j) * a_.kept_stride + int64_t{role_.unit} * kPlain;
     Storage* operands =
-        tile + (2 * role_.t + j) * a_.shape.tile_stride + (role_.unit - first_unit()) * kPlain;
+        tile + (2 * role_.t + j) * a_.shape.tile_stride + (role_.unit - first_unit()) * kBlocks;
 #pragma unroll
     for (int b = 0; b < kPlain; ++b) {
       float recurrent = d.a[b].v;
@@ -428,6 +575,55 @@ class PersistentBackwardLayer {
         a_.da_recurrent[at + b] = recurrent;
       }
       operands[b] = P::of(recurrent);
+    }
+  }
+
+  // ---- Scans
+
+  // Calls f(scan, row, item) for the warp's scans of rows of the slice that run.
+  template <class F>
+  GF_DEVICE void for_scans(int32_t s, F f) const {
+    for (int item = role_.warp; item < kScans * kSliceRows; item += a_.shape.warps) {
+      const int row = item % kSliceRows;
+      const int32_t even = __shfl_sync(kAllLanes, role_.length[0], row / 2);
+      const int32_t odd = __shfl_sync(kAllLanes, role_.length[1], row / 2);
+      if (s < (row % 2 == 0 ? even : odd)) f(item / kSliceRows, row, item);
+    }
+  }
+
+  // Every block makes the gradients by all slots of its slice's rows, and keeps those of its own
+  // units. The exponentials wait for nobody.
+  GF_DEVICE void run_scans(int32_t s, int32_t i) {
+    const auto first_slot = [&](int scan, int row) {
+      const int64_t of_row =
+          int64_t{s - a_.pass.first} * a_.pass.sequences.batch + role_.slice * kSliceRows + row;
+      return of_row * a_.kept_stride + int64_t{a_.hidden} * kPlain + int64_t{scan} * a_.slots;
+    };
+    for_scans(s, [&](int scan, int row, int item) {
+      const float* pre = a_.kept + first_slot(scan, row);
+      const double total = scan_terms(
+          role_.lane, a_.slots, [&](int32_t k) { return pre[k]; }, terms_ + item * a_.slots);
+      if (role_.lane == 0) totals_[item] = total;
+    });
+    slots_.await(i);
+    __syncwarp(kAllLanes);  // behind the totals
+    for_scans(s, [&](int scan, int row, int item) {
+      float* by_slot = terms_ + item * a_.slots;
+      scan_row_backward(role_.lane, a_.slots, a_.chunk, totals_[item], slots_.row(scan, row),
+                        by_slot);
+      __syncwarp(kAllLanes);
+      write_slots(scan, by_slot, a_.da + first_slot(scan, row),
+                  parts_.tile(i) + row * a_.shape.tile_stride);
+    });
+  }
+
+  // Those of the block's own units, among all slots of a scan in a row.
+  GF_DEVICE void write_slots(int scan, const float* by_slot, float* da, Storage* operands) const {
+    for (int32_t unit = role_.lane; unit < a_.shape.units(); unit += 32) {
+      const int32_t slot = first_unit() + unit;
+      if (slot >= a_.slots) return;
+      da[slot] = by_slot[slot];
+      operands[unit * kBlocks + kPlain + scan] = P::of(by_slot[slot]);
     }
   }
 
@@ -469,10 +665,14 @@ class PersistentBackwardLayer {
   ptx::SharedMemory shared_;
   Role role_;
   PartsOf<P, kExchange> parts_;
+  std::conditional_t<(kScans > 0), SlotsOf<kExchange, PersistentBackwardArguments>, NoSlots>
+      slots_;  // gradients by gates
   TasksOf tasks_;
-  float c_[2] = {};       // after the step
-  float dc_[2] = {};      // the gradient by it
-  float direct_[2] = {};  // the gradient by h past the products
+  float* terms_ = nullptr;    // [scans][kSliceRows][slots] exponentials, then gradients by slots
+  double* totals_ = nullptr;  // [scans][kSliceRows] sums of the exponentials
+  float c_[2] = {};           // after the step
+  float dc_[2] = {};          // the gradient by it
+  float direct_[2] = {};      // the gradient by h past the products, without a cell state
   Input next_[2] = {};
 };
 
@@ -493,7 +693,8 @@ __global__ void __launch_bounds__(PersistentBackwardLayer<Cell, P, kExchange>::k
 template <class Cell, Exchange kExchange>
 PersistentBackwardKernel backward_kernel_of(int32_t precision) {
   PersistentBackwardKernel kernel = nullptr;
-  if constexpr (!Cell::kResetBefore && count_blocks<Cell>(true) == 0) {
+  if constexpr (!Cell::kResetBefore &&
+                (kExchange != Exchange::kGrid || count_blocks<Cell>(true) == 0)) {
     with_precision(precision, [&](auto p) {
       kernel = persistent_backward_kernel<Cell, decltype(p), kExchange>;
     });

@@ -14,11 +14,16 @@ namespace gatefuse::cuda {
 struct PersistentBackwardArguments {
   Pass pass;
   PersistentShape shape;
-  Matrix recurrent;  // transposed: [H, rows of LayerWeights::recurrent], without a bias
+  // Transposed: [H, rows of LayerWeights::recurrent], without a bias; with scans by units: see
+  // transpose_by_unit.
+  Matrix recurrent;
   int32_t hidden;
   int32_t rows;         // those that run at the first step of the chunk
   int32_t first_slice;  // of this launch
-  const float* kept;    // [steps, B, kept_stride] pre-activations of the blocks, unit by unit
+  int32_t slots;        // H / chunk
+  int32_t chunk;
+  const float* gates;  // [steps, B, scans, 2, H] gates of scans and complements, or null
+  const float* kept;   // [steps, B, kept_stride] pre-activations of the blocks, unit by unit
   int64_t kept_stride;
   const float*
       candidate;        // [steps, B, H] the candidate's recurrent part where it is apart, or null
@@ -30,6 +35,11 @@ struct PersistentBackwardArguments {
   float* dc;            // the same for c; null without a cell state
   float* da;            // [steps, B, kept_stride] by the pre-activations, of the input's part
   float* da_recurrent;  // the same of the recurrent part; null where that is no other
+  StoredMasks masks;
+  // Tier G: parts, [slices of a launch, 2, parts, units of all blocks, kSliceRows], and counters,
+  // [slices], zeros before the first launch.
+  float* exchange;
+  unsigned* arrived;
   // Receives a step whose parts were waited for in vain, as they are counted on the way back.
   unsigned long long* timed_out;
   uint64_t patience;  // nanoseconds after which a wait is in vain
@@ -39,18 +49,26 @@ struct PersistentBackwardArguments {
 constexpr int kBackwardFragments = 2;
 constexpr int kBackwardUnits = 16 * kBackwardFragments;
 
-// What an instance takes of a multiprocessor: see limits_of.
-constexpr InstanceLimits backward_limits_of(Exchange exchange, int precision) {
+// What an instance takes of a multiprocessor: see limits_of. In tier G a block has few units, and
+// so its tasks few steps.
+constexpr InstanceLimits backward_limits_of(Exchange exchange, int precision, int plain_blocks,
+                                            int scans) {
+  const bool block = exchange == Exchange::kBlock;
+  const bool wide = plain_blocks + scans > 4;
+  if (exchange == Exchange::kGrid) return {8, 8, 1};
   if (precision == GF_FLOAT32) {
-    return exchange == Exchange::kBlock ? InstanceLimits{16, 3, 1} : InstanceLimits{8, 16, 1};
+    if (!block) return {8, wide ? 8 : 16, 1};
+    return wide ? InstanceLimits{8, 4, 1} : InstanceLimits{16, scans > 0 ? 1 : 3, 1};
   }
-  return exchange == Exchange::kBlock ? InstanceLimits{16, 6, 1} : InstanceLimits{8, 20, 2};
+  if (!block) return {8, wide ? 10 : scans > 0 ? 16 : 20, 2};
+  return {16, wide ? 2 : scans > 0 ? 4 : 6, 1};
 }
 
-// The kernel for a cell, null where there is none: so far for cells with neither scans nor a second
-// product in their steps.
+// The kernel for a cell, null where there is none: a cell that resets before its product has none,
+// and one with scans only in a block or a cluster.
 using PersistentBackwardKernel = void (*)(PersistentBackwardArguments);
 PersistentBackwardKernel block_backward_kernel(int32_t cell, int32_t precision);
 PersistentBackwardKernel cluster_backward_kernel(int32_t cell, int32_t precision);
+PersistentBackwardKernel grid_backward_kernel(int32_t cell, int32_t precision);
 
 }  // namespace gatefuse::cuda

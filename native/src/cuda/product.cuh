@@ -304,6 +304,28 @@ __global__ void transpose_kernel(const Matrix from, Matrix to) {
       static_cast<const typename P::Storage*>(from.weight)[row * from.stride + column];
 }
 
+// How the rows of LayerWeights::recurrent lie: the plain blocks of all units, then the slots of
+// each scan.
+struct UnitRows {
+  int32_t hidden, plain, scans, slots;
+};
+
+// The same for a matrix whose rows are UnitRows, with the slots of a unit behind its plain blocks:
+// all that comes from one unit is side by side. A unit without slots has gaps there.
+template <class P>
+__global__ void transpose_by_unit_kernel(const Matrix from, Matrix to, UnitRows rows) {
+  const int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  if (i >= int64_t{from.outputs} * from.k) return;
+  const int64_t row = i / from.k;
+  const int64_t column = i % from.k;
+  const int64_t slot = row - int64_t{rows.hidden} * rows.plain;
+  const int64_t unit = slot < 0 ? row / rows.plain : slot % rows.slots;
+  const int64_t block = slot < 0 ? row % rows.plain : rows.plain + slot / rows.slots;
+  static_cast<typename P::Storage*>(
+      to.weight)[column * to.stride + unit * (rows.plain + rows.scans) + block] =
+      static_cast<const typename P::Storage*>(from.weight)[row * from.stride + column];
+}
+
 // Where the rows of a parameter's block go in a Matrix: row i to first + i * step.
 struct Placement {
   int32_t rows;

@@ -43,6 +43,16 @@ void transpose(int precision, const Matrix& from, const Matrix& to, cudaStream_t
   });
 }
 
+void transpose_by_unit(int precision, const Matrix& from, const Matrix& to, const UnitRows& rows,
+                       cudaStream_t stream) {
+  constexpr int kThreads = 256;
+  const dim3 grid(blocks_for(int64_t{from.outputs} * from.k, kThreads));
+  with_precision(precision, [&](auto p) {
+    launch("packing of weights", transpose_by_unit_kernel<decltype(p)>, grid, dim3(kThreads),
+           stream, from, to, rows);
+  });
+}
+
 int kernels_capability() {
   cudaFuncAttributes attributes = {};
   check(cudaFuncGetAttributes(&attributes, product_kernel<Float32>), "kernels of this library");

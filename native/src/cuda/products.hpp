@@ -19,6 +19,10 @@ void pack(int precision, const float* from, const Matrix& to, const Placement& a
 // to = from with its rows as columns. The padding of `to` is not touched.
 void transpose(int precision, const Matrix& from, const Matrix& to, cudaStream_t stream);
 
+// The same, with the slots of scans beside the plain blocks of their units.
+void transpose_by_unit(int precision, const Matrix& from, const Matrix& to, const UnitRows& rows,
+                       cudaStream_t stream);
+
 // The compute capability that the kernels are compiled for which the current device runs.
 int kernels_capability();
 

@@ -93,12 +93,9 @@ GF_DEVICE void scan_row(int lane, int32_t slots, int32_t chunk, Pre pre, float* 
   }
 }
 
-// The way back: from the gradients by the values of the gates [slots * chunk] to those by the
-// pre-activations [slots]. A gate is the sum of the probabilities up to its slot, so a slot has the
-// sum of the gradients by the gates from it on, less the mean of these sums.
+// The exponentials of pre-activations, each lane a stretch of them; gives their sum.
 template <class Pre>
-GF_DEVICE void scan_row_backward(int lane, int32_t slots, int32_t chunk, Pre pre,
-                                 const float* by_gate, float* by_slot) {
+GF_DEVICE double scan_terms(int lane, int32_t slots, Pre pre, float* terms) {
   const int32_t each = (slots + 31) / 32 | 1;
   const int32_t begin = lane * each < slots ? lane * each : slots;
   const int32_t end = begin + each < slots ? begin + each : slots;
@@ -106,14 +103,27 @@ GF_DEVICE void scan_row_backward(int lane, int32_t slots, int32_t chunk, Pre pre
   for (int32_t k = begin; k < end; ++k) most = max(Lane{most}, Lane{pre(k)}).v;
   most = warp_max(most);
   double total = 0;
-  double gradient = 0;
   for (int32_t k = begin; k < end; ++k) {
     const float term = exp_nonpositive(Lane{pre(k) - most}).v;
-    by_slot[k] = term;
+    terms[k] = term;
     total += term;
+  }
+  return __shfl_sync(kAllLanes, warp_sum_before(total, lane) + total, 31);
+}
+
+// The way back: from the gradients by the values of the gates [slots * chunk] to those by the
+// pre-activations [slots], which take the place of scan_terms' exponentials. A gate is the sum of
+// the probabilities up to its slot, so a slot has the sum of the gradients by the gates from it on,
+// less the mean of these sums.
+GF_DEVICE void scan_row_backward(int lane, int32_t slots, int32_t chunk, double total,
+                                 const float* by_gate, float* by_slot) {
+  const int32_t each = (slots + 31) / 32 | 1;
+  const int32_t begin = lane * each < slots ? lane * each : slots;
+  const int32_t end = begin + each < slots ? begin + each : slots;
+  double gradient = 0;
+  for (int32_t k = begin; k < end; ++k) {
     for (int32_t j = 0; j < chunk; ++j) gradient += by_gate[k * chunk + j];
   }
-  total = __shfl_sync(kAllLanes, warp_sum_before(total, lane) + total, 31);
   const double behind = warp_sum_after(gradient, lane);
   // Calls f(k, onwards) for the lane's slots from the last on.
   const auto for_slots = [&](auto f) {

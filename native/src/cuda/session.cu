@@ -79,7 +79,7 @@ Session::Session(Model& model, const gf_session_options& options, Memory memory)
       spec_(model.spec()),
       draws_(spec_, options),
       tier_(choose_tier(spec_, model.precision(), model.device(), checked_tier(options.tier),
-                        std::max(1, options.max_batch), draws_.rates().in_steps())),
+                        std::max(1, options.max_batch))),
       patience_(patience()),
       arena_(memory == kMeasured),
       tape_(model, arena_, own_stream_, checked(options)),
@@ -118,6 +118,9 @@ Session::Session(Model& model, const gf_session_options& options, Memory memory)
   if (!tape_.keeps_pre_activations()) {
     projected_ = take("session projections", chunk_rows_, rows);
   }
+  if (draws_.rates().in_steps()) {
+    masks_ = arena_.take<uint8_t>(own_stream_, "session masks", chunk_rows_, spec_.hidden);
+  }
   if (tier_.exchange == Exchange::kGrid) {
     const int64_t slices = (max_batch_ + kSliceRows - 1) / kSliceRows;
     const int64_t tile = int64_t{kSliceRows} * tier_.shape.tile_stride * sizeof(float);
@@ -143,9 +146,9 @@ Session::Session(Model& model, const gf_session_options& options, Memory memory)
   order_ = take_integers("session order", 3, max_batch_);
   wrong_ = arena_.take<unsigned long long>(own_stream_, "session reports", kReports);
   if (backward) {
-    backward_ =
-        std::make_unique<Backward>(model_, tape_, batch_, draws_, arena_, own_stream_, options,
-                                   Waits{patience_, wrong_ + kTimedOut}, projected_, chunk_rows_);
+    backward_ = std::make_unique<Backward>(model_, tape_, batch_, draws_, arena_, own_stream_,
+                                           options, Waits{patience_, wrong_ + kTimedOut},
+                                           Backward::Shared{projected_, masks_, chunk_rows_});
     make_gradient_copies();
   } else {
     state_rows_ = take_integers("session state rows", 1, max_batch_);
@@ -724,6 +727,7 @@ void Session::run_persistent(int64_t layer, int64_t direction, const Pass& pass)
   arguments.kept_h = tape_.hidden(slot, pass.first + 1);
   arguments.kept_c = tape_.cell(slot, pass.first + 1);
   arguments.kept_candidate = tape_.candidate(slot, pass.first);
+  arguments.masks = store_masks(draws_.of_steps(slot), pass, arguments.hidden, masks_, stream_);
   arguments.exchange = exchange_;
   arguments.arrived = arrived_;
   arguments.timed_out = wrong_ + kTimedOut;

@@ -146,6 +146,7 @@ class Session {
   float* head_ = nullptr;                // [head rows, O]
   int32_t* order_ = nullptr;             // [3, B]
   int32_t* state_rows_ = nullptr;        // [B]
+  uint8_t* masks_ = nullptr;             // [chunk rows, H], of persistent tiers: see store_masks
   char* exchange_ = nullptr;             // tier G: see PersistentArguments
   unsigned* arrived_ = nullptr;          // tier G
   unsigned long long* wrong_ = nullptr;  // what the kernels report: see session.cu

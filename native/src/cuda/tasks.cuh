@@ -122,8 +122,10 @@ class Tasks {
     int at = 0;
     sum_registers(tile, first, second);
     if (count() > 0) hand_in(task(0), sum_rest(tile, 0, first, at));
-    if (count() > 1) hand_in(task(1), sum_rest(tile, 1, second, at));
-    for (int i = 2; i < count(); ++i) {
+    if constexpr (kRegisterTasks > 1) {
+      if (count() > 1) hand_in(task(1), sum_rest(tile, 1, second, at));
+    }
+    for (int i = kRegisterTasks; i < count(); ++i) {
       Sums sums = {};
       hand_in(task(i), sum_rest(tile, i, sums, at));
     }

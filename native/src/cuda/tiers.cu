@@ -123,14 +123,24 @@ PersistentShape shape_of(const Spec& spec, int32_t precision, Exchange exchange,
 // ---- Shapes of the way back ---------------------------------------------------------------------
 
 // As the kernel takes them: see PersistentBackwardLayer and PartsOf.
-int32_t backward_shared_bytes_of(const PersistentShape& shape, Exchange exchange,
+int32_t backward_shared_bytes_of(const PersistentShape& shape, const Spec& spec, Exchange exchange,
                                  int32_t operand_bytes) {
   const size_t buffers = exchange == Exchange::kCluster ? 2 : 1;
   const size_t rows = buffers * kSliceRows;
   size_t bytes = weight_bytes(shape, kBackwardFragments);
   bytes += ptx::shared_bytes(rows * shape.tile_stride * operand_bytes);
-  bytes += ptx::shared_bytes(rows * shape.parts * shape.units() * sizeof(float));
+  const int32_t parts = exchange == Exchange::kGrid ? shape.heaps() : shape.parts;
+  bytes += ptx::shared_bytes(rows * parts * shape.units() * sizeof(float));
   if (exchange == Exchange::kCluster) bytes += ptx::shared_bytes(2 * sizeof(uint64_t));
+  if (const size_t scan_rows = static_cast<size_t>(spec.cell->scans()) * kSliceRows) {
+    const int32_t units = whole_groups(static_cast<int32_t>(spec.hidden));
+    bytes += ptx::shared_bytes(scan_rows * units * sizeof(float));
+    bytes += ptx::shared_bytes(scan_rows * (spec.hidden / spec.chunk) * sizeof(float));
+    bytes += ptx::shared_bytes(scan_rows * sizeof(double));
+    if (exchange == Exchange::kCluster) {
+      bytes += ptx::shared_bytes(sizeof(uint64_t)) + outgoing_bytes(shape, sizeof(float));
+    }
+  }
   return static_cast<int32_t>(std::min<size_t>(bytes, INT32_MAX));
 }
 
@@ -139,6 +149,7 @@ int32_t backward_shared_bytes_of(const PersistentShape& shape, Exchange exchange
 constexpr double kPointwise = 200;
 constexpr double kSharedBytesPerCycle = 128;
 constexpr double kClusterBytesPerCycle = 32;  // that a block receives
+constexpr double kGridBytesPerCycle = 32;     // that a block writes to the L2 cache or reads there
 
 // The products of a step and, at the same time, the weights that they read from shared memory.
 double product_cycles(const PersistentShape& shape, int32_t fragments, int32_t precision) {
@@ -151,6 +162,12 @@ double product_cycles(const PersistentShape& shape, int32_t fragments, int32_t p
   return std::max(product, shared);
 }
 
+// With scans there are two in a step.
+double cluster_exchange_cycles(const PersistentShape& shape, const Spec& spec) {
+  return (spec.cell->scans() > 0 ? 2 : 1) *
+         (kClusterExchange + kClusterExchangePerBlock * shape.blocks);
+}
+
 // The scans themselves take as long in a block as in a cluster, and no other tier has them.
 double step_cycles(const PersistentShape& shape, Exchange exchange, const Spec& spec,
                    int32_t precision) {
@@ -159,21 +176,27 @@ double step_cycles(const PersistentShape& shape, Exchange exchange, const Spec& 
     case Exchange::kBlock:
       return cycles + kBlockExchange;
     case Exchange::kCluster:
-      return cycles + (spec.cell->scans() > 0 ? 2 : 1) *
-                          (kClusterExchange + kClusterExchangePerBlock * shape.blocks);
+      return cycles + cluster_exchange_cycles(shape, spec);
     default:
       return cycles + kGridExchange;
   }
 }
 
 // A block gets its parts of all blocks' results, and reads them.
-double backward_step_cycles(const PersistentShape& shape, Exchange exchange, int32_t precision) {
+double backward_step_cycles(const PersistentShape& shape, Exchange exchange, const Spec& spec,
+                            int32_t precision) {
   const double cycles = kPointwise + product_cycles(shape, kBackwardFragments, precision);
   const double bytes = double{kSliceRows} * sizeof(float) * shape.parts * shape.units();
   const double reading = bytes / kSharedBytesPerCycle;
-  if (exchange == Exchange::kBlock) return cycles + kBlockExchange + 2 * reading;
-  return cycles + kClusterExchange + kClusterExchangePerBlock * shape.blocks + reading +
-         bytes / kClusterBytesPerCycle;
+  switch (exchange) {
+    case Exchange::kBlock:
+      return cycles + kBlockExchange + 2 * reading;
+    case Exchange::kCluster:
+      return cycles + cluster_exchange_cycles(shape, spec) + reading +
+             bytes / kClusterBytesPerCycle;
+    default:
+      return cycles + kGridExchange + 2 * bytes / kGridBytesPerCycle;
+  }
 }
 
 // ---- Candidates ---------------------------------------------------------------------------------
@@ -200,8 +223,9 @@ struct WayThere {
 struct WayBack {
   using TierOf = BackwardTier;
   static PersistentBackwardKernel kernel(Exchange exchange, int32_t cell, int32_t precision) {
-    return exchange == Exchange::kBlock ? block_backward_kernel(cell, precision)
-                                        : cluster_backward_kernel(cell, precision);
+    return exchange == Exchange::kBlock     ? block_backward_kernel(cell, precision)
+           : exchange == Exchange::kCluster ? cluster_backward_kernel(cell, precision)
+                                            : grid_backward_kernel(cell, precision);
   }
   template <class F>
   static void for_shapes(const Spec& spec, int32_t precision, Exchange exchange, int32_t blocks,
@@ -211,9 +235,9 @@ struct WayBack {
       if (shape.chunks == chunks) f(shape);
     }
   }
-  static double cycles(const PersistentShape& shape, Exchange exchange, const Spec&,
+  static double cycles(const PersistentShape& shape, Exchange exchange, const Spec& spec,
                        int32_t precision) {
-    return backward_step_cycles(shape, exchange, precision);
+    return backward_step_cycles(shape, exchange, spec, precision);
   }
 
  private:
@@ -355,16 +379,6 @@ class Chooser {
   int32_t slices_;
 };
 
-constexpr const char* kStepByStep = "zoneout and recurrent dropout go step by step";
-
-// That of sessions whose steps may have masks, and of those that ask for it.
-template <class TierOf>
-TierOf alternating(int32_t requested) {
-  TierOf tier;
-  tier.reason = requested == GF_TIER_ALTERNATING ? "tier forced" : kStepByStep;
-  return tier;
-}
-
 void append(std::string* reasons, const char* tier, const std::string& reason) {
   if (reason.empty()) return;
   *reasons += (reasons->empty() ? "" : "; ") + std::string(tier) + ": " + reason;
@@ -380,13 +394,16 @@ PersistentShape backward_shape_of(const Spec& spec, int32_t precision, Exchange 
   shape.blocks = blocks;
   shape.groups = divide_up(groups, blocks);
   shape.sets = divide_up(spec.hidden, kBackwardUnits);
-  shape.k_steps = divide_up(int64_t{shape.units()} * spec.cell->plain_blocks(), operands.step);
+  const int32_t of_unit = spec.cell->plain_blocks() + spec.cell->scans();
+  shape.k_steps = divide_up(int64_t{shape.units()} * of_unit, operands.step);
   shape.chunk_steps = std::min(divide_up(shape.k_steps, chunks), kMostChunkSteps);
   shape.chunks = divide_up(shape.k_steps, shape.chunk_steps);
   shape.parts = divide_up(groups, shape.groups) * shape.chunks;
-  if (!share_tasks(backward_limits_of(exchange, precision), &shape)) return shape;
+  const InstanceLimits limits =
+      backward_limits_of(exchange, precision, spec.cell->plain_blocks(), spec.cell->scans());
+  if (!share_tasks(limits, &shape)) return shape;
   shape.tile_stride = operands.tile_stride(shape.k_steps * operands.step);
-  shape.shared_bytes = backward_shared_bytes_of(shape, exchange, operands.bytes);
+  shape.shared_bytes = backward_shared_bytes_of(shape, spec, exchange, operands.bytes);
   return shape;
 }
 
@@ -404,12 +421,10 @@ const char* tier_name(int32_t id) {
 }
 
 Tier choose_tier(const Spec& spec, int32_t precision, const DeviceFacts& device, int32_t requested,
-                 int64_t max_batch, bool masked) {
-  if (masked && requested > GF_TIER_ALTERNATING) {
-    throw Error(GF_INVALID_ARGUMENT, "tier: expected alternating, since %s, got %s", kStepByStep,
-                tier_name(requested));
+                 int64_t max_batch) {
+  if (requested == GF_TIER_ALTERNATING) {
+    return Tier{GF_TIER_ALTERNATING, {}, nullptr, {}, 0, "tier forced"};
   }
-  if (masked || requested == GF_TIER_ALTERNATING) return alternating<Tier>(requested);
   const Chooser<WayThere> chooser(spec, precision, device, max_batch);
   Candidate<WayThere> best;
   std::string reasons;
@@ -436,8 +451,7 @@ Tier choose_tier(const Spec& spec, int32_t precision, const DeviceFacts& device,
 }
 
 BackwardTier choose_backward_tier(const Spec& spec, int32_t precision, const DeviceFacts& device,
-                                  int32_t requested, int64_t max_batch, bool masked) {
-  if (masked) return alternating<BackwardTier>(requested);
+                                  int32_t requested, int64_t max_batch) {
   const Chooser<WayBack> chooser(spec, precision, device, max_batch);
   Candidate<WayBack> best;
   std::string reasons;
@@ -450,13 +464,8 @@ BackwardTier choose_backward_tier(const Spec& spec, int32_t precision, const Dev
   };
   consider(GF_TIER_SLICE, [&](auto* reason) { return chooser.slice(reason); });
   consider(GF_TIER_CLUSTER, [&](auto* reason) { return chooser.cluster(reason); });
-  if (!best.fits()) {
-    best.tier = BackwardTier();
-    consider(GF_TIER_GRID, [](auto* reason) {
-      *reason = "there is no kernel for gradients";
-      return Candidate<WayBack>();
-    });
-  }
+  consider(GF_TIER_GRID, [&](auto* reason) { return chooser.grid(reason); });
+  if (!best.fits()) best.tier = BackwardTier();
   const bool forced =
       requested == GF_TIER_ALTERNATING || (requested != GF_TIER_AUTO && best.fits());
   best.tier.reason = forced ? "tier forced" : reasons;

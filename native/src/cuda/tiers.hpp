@@ -58,14 +58,13 @@ PersistentShape backward_shape_of(const Spec& spec, int32_t precision, Exchange 
                                   int32_t blocks, int32_t chunks);
 
 // Chooses the tier for batches of up to max_batch rows, or checks the one that was asked for: an
-// Error says why it does not fit. The device is the calling thread's current one. masked: whether
-// steps may have masks, which only the alternating tier has.
+// Error says why it does not fit. The device is the calling thread's current one.
 Tier choose_tier(const Spec& spec, int32_t precision, const DeviceFacts& device, int32_t requested,
-                 int64_t max_batch, bool masked);
+                 int64_t max_batch);
 
 // The same for the way back. One that was asked for and does not fit becomes the alternating one,
 // and the reason says why: the way there may have a tier that gradients have not.
 BackwardTier choose_backward_tier(const Spec& spec, int32_t precision, const DeviceFacts& device,
-                                  int32_t requested, int64_t max_batch, bool masked);
+                                  int32_t requested, int64_t max_batch);
 
 }  // namespace gatefuse::cuda

@@ -119,9 +119,6 @@ public record SessionOptions(
    * other runs zoneout makes means, so that a network which was trained with it is to be run with
    * it.
    *
-   * <p>On CUDA zoneout and recurrent dropout go step by step: {@link Tier#ALTERNATING} is what
-   * {@link Tier#AUTO} takes with them, and any other tier an error.
-   *
    * @param value what is left to chance; one that the network or the backend does not have is an
    *     error of {@link Rnn#session(SessionOptions)}
    * @return new options

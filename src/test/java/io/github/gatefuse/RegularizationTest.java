@@ -55,11 +55,6 @@ class RegularizationTest {
         .withChunk(cell.hasChunkedBlocks() ? 7 : 1);
   }
 
-  /** The tier of sessions with masks in their steps, in which others give the same bits. */
-  private static Tier tierOf(Target target) {
-    return target.backend() == Backend.CUDA ? Tier.ALTERNATING : Tier.AUTO;
-  }
-
   private static Regularization all(Cell cell) {
     return cell.hasCellState() ? ALL.withZoneout(0.2, 0.4) : ALL;
   }
@@ -106,11 +101,10 @@ class RegularizationTest {
     target.assumeAvailable();
     RnnSpec spec = spec(Cell.LSTM_REFINE);
     Training training = Training.of(spec, STEPS, BATCH, true, 2);
-    Tier tier = tierOf(target);
     try (Rnn rnn = target.create(spec, Networks.weights(spec, 1));
-        Session plain = rnn.session(options(Regularization.NONE).withTier(tier));
-        Session none = rnn.session(options(Regularization.NONE.withSeed(9)).withTier(tier));
-        Session dropout = rnn.session(options(ALL.withZoneout(0, 0)).withTier(tier))) {
+        Session plain = rnn.session(options(Regularization.NONE));
+        Session none = rnn.session(options(Regularization.NONE.withSeed(9)));
+        Session dropout = rnn.session(options(ALL.withZoneout(0, 0)))) {
       float[] expected = output(plain, training, false);
       assertArrayEquals(expected, output(plain, training, true));
       assertArrayEquals(expected, output(none, training, true));
@@ -177,22 +171,22 @@ class RegularizationTest {
   @MethodSource("targets")
   void ratesAreKept(Target target) {
     target.assumeAvailable();
-    RnnSpec spec = RnnSpec.of(Cell.LSTM, 1, 512);
+    RnnSpec spec = RnnSpec.of(Cell.LSTM, 1, 64);
     Weights weights = Networks.weights(spec, 1);
     try (Rnn rnn = target.create(spec, weights)) {
       for (double rate : new double[] {0.05, 0.5, 0.8}) {
         SessionOptions options =
-            SessionOptions.of(1, 32)
+            SessionOptions.of(1, 256)
                 .withRegularization(Regularization.NONE.withRecurrentDropout(rate));
         try (Session session = rnn.session(options)) {
-          FloatBuffer y = Networks.floats(32 * 512);
-          session.call().input(Networks.floats(32)).output(y).training(1).run(1, 32);
+          FloatBuffer y = Networks.floats(256 * 64);
+          session.call().input(Networks.floats(256)).output(y).training(1).run(1, 256);
           int zeros = 0;
           for (float value : Networks.array(y)) {
             zeros += value == 0 ? 1 : 0;
           }
-          double sigma = Math.sqrt(rate * (1 - rate) / (32 * 512));
-          assertEquals(rate, zeros / (32.0 * 512), 5 * sigma);
+          double sigma = Math.sqrt(rate * (1 - rate) / (256 * 64));
+          assertEquals(rate, zeros / (256.0 * 64), 5 * sigma);
         }
       }
     }
@@ -241,23 +235,18 @@ class RegularizationTest {
     }
   }
 
-  /** On CUDA masks in the steps are of one tier; dropout between layers is of all. */
+  /** They leave the choice of CUDA's tier as it is. */
   @Test
-  void cudaGoesStepByStep() {
+  void cudaHasThemInItsFastTiers() {
     Target target =
         Target.all().stream().filter(t -> t.backend() == Backend.CUDA).findFirst().orElseThrow();
     target.assumeAvailable();
     RnnSpec spec = spec(Cell.LSTM);
     try (Rnn rnn = target.create(spec, Networks.weights(spec, 1));
-        Session zoneout = rnn.session(options(ALL));
-        Session dropout =
-            rnn.session(options(Regularization.NONE.withDropout(0.3)).withTier(Tier.SLICE))) {
-      assertEquals("alternating", zoneout.path().details().get("tier"));
-      assertEquals("slice", dropout.path().details().get("tier"));
-      assertRefused(
-          "tier: expected alternating, since zoneout and recurrent dropout go step by step, got"
-              + " slice",
-          () -> rnn.session(options(ALL).withTier(Tier.SLICE)));
+        Session chosen = rnn.session(options(ALL));
+        Session forced = rnn.session(options(ALL).withTier(Tier.CLUSTER))) {
+      assertEquals("slice", chosen.path().details().get("tier"));
+      assertEquals("cluster", forced.path().details().get("tier"));
     }
   }
 
