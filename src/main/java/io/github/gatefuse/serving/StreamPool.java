@@ -91,7 +91,10 @@ public final class StreamPool implements AutoCloseable {
     boolean made = false;
     try {
       this.session =
-          rnn.session(SessionOptions.of(1, options.capacity()).withThreads(options.threads()));
+          rnn.session(
+              SessionOptions.of(1, options.capacity())
+                  .withThreads(options.threads())
+                  .withRegularization(options.regularization()));
       made = true;
     } finally {
       if (!made) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.gatefuse.serving;
 
+import io.github.gatefuse.Regularization;
 import java.util.Objects;
 
 /**
@@ -14,8 +15,11 @@ import java.util.Objects;
  * @param whenFull what becomes of a new stream where the pool is full
  * @param threads the native threads of a step, the caller's included; 0 for as many as the process
  *     may use
+ * @param regularization the zoneout that the network was trained with, which is part of what it
+ *     computes, as {@link io.github.gatefuse.io.StoredModel#regularization} tells it
  */
-public record StreamPoolOptions(int capacity, Output output, WhenFull whenFull, int threads) {
+public record StreamPoolOptions(
+    int capacity, Output output, WhenFull whenFull, int threads, Regularization regularization) {
   /** What becomes of a new stream where the pool is full. */
   public enum WhenFull {
     /** It is refused with {@link ServingException.Reason#POOL_FULL}. */
@@ -31,11 +35,13 @@ public record StreamPoolOptions(int capacity, Output output, WhenFull whenFull, 
    * @param output one of those above
    * @param whenFull not null
    * @param threads at least 0
+   * @param regularization not null
    * @throws IllegalArgumentException naming the component, what was expected and what came
    */
   public StreamPoolOptions {
     Objects.requireNonNull(output, "output");
     Objects.requireNonNull(whenFull, "whenFull");
+    Objects.requireNonNull(regularization, "regularization");
     if (capacity < 1) {
       throw new IllegalArgumentException("capacity: expected at least 1, got " + capacity);
     }
@@ -56,7 +62,7 @@ public record StreamPoolOptions(int capacity, Output output, WhenFull whenFull, 
    * @return the options
    */
   public static StreamPoolOptions of(int capacity, Output output) {
-    return new StreamPoolOptions(capacity, output, WhenFull.REJECT, 0);
+    return new StreamPoolOptions(capacity, output, WhenFull.REJECT, 0, Regularization.NONE);
   }
 
   /**
@@ -66,7 +72,7 @@ public record StreamPoolOptions(int capacity, Output output, WhenFull whenFull, 
    * @return new options
    */
   public StreamPoolOptions withWhenFull(WhenFull value) {
-    return new StreamPoolOptions(capacity, output, value, threads);
+    return new StreamPoolOptions(capacity, output, value, threads, regularization);
   }
 
   /**
@@ -76,6 +82,17 @@ public record StreamPoolOptions(int capacity, Output output, WhenFull whenFull, 
    * @return new options
    */
   public StreamPoolOptions withThreads(int value) {
-    return new StreamPoolOptions(capacity, output, whenFull, value);
+    return new StreamPoolOptions(capacity, output, whenFull, value, regularization);
+  }
+
+  /**
+   * The same with the zoneout that the network was trained with.
+   *
+   * @param value as {@link io.github.gatefuse.io.StoredModel#regularization} tells it; one that the
+   *     network or the backend does not have is an error of {@link StreamPool#create}
+   * @return new options
+   */
+  public StreamPoolOptions withRegularization(Regularization value) {
+    return new StreamPoolOptions(capacity, output, whenFull, threads, value);
   }
 }

@@ -11,9 +11,12 @@ import io.github.gatefuse.Backend;
 import io.github.gatefuse.Cell;
 import io.github.gatefuse.Parameters;
 import io.github.gatefuse.Precision;
+import io.github.gatefuse.Regularization;
 import io.github.gatefuse.Rnn;
 import io.github.gatefuse.RnnOptions;
 import io.github.gatefuse.RnnSpec;
+import io.github.gatefuse.Session;
+import io.github.gatefuse.SessionOptions;
 import io.github.gatefuse.Tier;
 import io.github.gatefuse.UnreliableBackend;
 import io.github.gatefuse.Weights;
@@ -320,6 +323,20 @@ class StreamPoolTest {
 
   private static void assertSentence(String sentence, Runnable body) {
     assertEquals(sentence, assertThrows(IllegalArgumentException.class, body::run).getMessage());
+  }
+
+  @Test
+  void aNetworkThatWasTrainedWithZoneoutIsRunWithIt() {
+    Regularization zoneout = Regularization.NONE.withZoneout(0.4, 0.25);
+    float[] x = Networks.normal(3, 1);
+    try (Rnn rnn = network(SPEC);
+        Session session = rnn.session(SessionOptions.of(1, 1).withRegularization(zoneout));
+        StreamPool pool = StreamPool.create(rnn, hidden(2).withRegularization(zoneout));
+        StreamPool plain = StreamPool.create(rnn, hidden(2))) {
+      float[] expected = session.forward(1, 1, x);
+      assertArrayEquals(expected, pool.step(new long[] {pool.open()}, x));
+      assertFalse(Arrays.equals(expected, plain.step(new long[] {plain.open()}, x)));
+    }
   }
 
   @Test
