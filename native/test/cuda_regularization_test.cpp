@@ -106,9 +106,11 @@ void check_cells() {
 
 // Sequences so long that they are gone over in chunks, each with its own masks.
 void check_chunks() {
-  check_case(
-      {make_spec(GF_LSTM_REFINE, 2, 3, 1, 2), 900, 5, true, GF_TIME_MAJOR, 0, 0.3, 0.4, 0.25, 1},
-      GF_FLOAT32, GF_TIER_SLICE);
+  const MaskedCase one = {
+      make_spec(GF_LSTM_REFINE, 2, 3, 1, 2), 900, 5, true, GF_TIME_MAJOR, 0, 0.3, 0.4, 0.25, 1};
+  for (const int tier : {GF_TIER_SLICE, GF_TIER_CLUSTER, GF_TIER_GRID}) {
+    check_case(one, GF_FLOAT32, tier);
+  }
 }
 
 // Dropout is between layers: every tier has it.

@@ -6,8 +6,8 @@
 // Every block owns some groups of 8 units with all their gates, and the same lanes as on the way
 // there have their pointwise mathematics. It multiplies the gradients by its own pre-activations
 // with those columns of the transposed matrix that belong to them: that gives a part of the
-// gradient by h of all units. Who owns a unit adds up its parts, in the order of their numbers: the
-// same bits in every run.
+// gradient by h of all units. Who owns a unit adds up its parts, in an order that only the
+// shape decides: the same bits in every run.
 //
 // A cell with scans needs all gradients by their gates in the middle of a step: they go to all
 // blocks as the slots do on the way there, and each makes those by all slots by itself.
@@ -199,8 +199,8 @@ class PartsOf<P, Exchange::kCluster> {
 
 // Tier G: blocks anywhere on the device. Parts go through the L2 cache: every block stores its own
 // into a buffer in global memory and adds one to the slice's counter; who has seen the counter of
-// all blocks reads those of its units. That are as many parts as there are blocks, and far away:
-// all threads of the block add them up by heaps, which lie in shared memory.
+// all blocks reads those of its units. There is a part for each block and chunk, and all are far
+// away: all threads of the block add them up by heaps, which lie in shared memory.
 //
 // Two buffers are enough. A block stores parts for step i+1 after it has seen that all blocks have
 // counted those for step i, which each did behind the barrier that follows its reading of those for

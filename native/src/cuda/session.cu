@@ -118,7 +118,7 @@ Session::Session(Model& model, const gf_session_options& options, Memory memory)
   if (!tape_.keeps_pre_activations()) {
     projected_ = take("session projections", chunk_rows_, rows);
   }
-  if (draws_.rates().in_steps()) {
+  if (draws_.rates().in_steps() && (tier_.persistent() || backward)) {
     masks_ = arena_.take<uint8_t>(own_stream_, "session masks", chunk_rows_, spec_.hidden);
   }
   if (tier_.exchange == Exchange::kGrid) {

@@ -168,7 +168,7 @@ class Tasks {
     for (int f = 0; f < kFragments; ++f) Op::multiply(sums.f[f], weights(f), columns);
   }
 
-  // The part of the first two tasks whose weights are in registers.
+  // The part of the first kRegisterTasks tasks whose weights are in registers.
   GF_DEVICE void sum_registers(const Storage* tile, Sums& first, Sums& second) const {
     const int first_steps = steps_of(0);
     [[maybe_unused]] const int second_steps = steps_of(1);

@@ -29,7 +29,7 @@ struct Tier {
   PersistentShape shape;
   int32_t slices_at_once = 0;  // how many slices one launch may have; 0: any number
 
-  // Why none of the faster tiers was chosen; empty for the fastest.
+  // Why other tiers were not chosen; empty where all were possible.
   std::string reason;
 
   const char* name() const { return tier_name(id); }
