@@ -147,6 +147,7 @@ typedef struct gf_copy {
   int64_t from_outer;
   void* stream;       /* as in gf_io; null: the device's default stream */
   int32_t completion; /* GF_ON_RETURN or GF_ON_STREAM, where host memory must be page-locked */
+  int32_t reserved;   /* 0 */
 } gf_copy;
 
 /*
@@ -448,6 +449,7 @@ typedef struct gf_io {
   int32_t state_memory;      /* since 1.4: where h0, c0, hn and cn lie: GF_MEMORY_HOST: where
                                 `memory` says, or, of the CUDA backend, GF_MEMORY_DEVICE: in memory
                                 of the model's device, whatever the other buffers are in */
+  int32_t reserved;          /* since 1.4: 0 */
 } gf_io;
 
 /*
@@ -479,7 +481,8 @@ GF_API gf_status gf_session_synchronize(gf_session* session);
 /*
  * The gradient of a loss by everything that the session's last gf_forward read, from its gradient
  * by what that call gave. T, B, layout, lengths and masks are that call's, and so are the kind of
- * memory and the stream; its x and tokens are read again and must not have changed.
+ * memory (`memory` of gf_io, for the gradients by states too) and the stream; its x and tokens are
+ * read again and must not have changed.
  *
  * Past a sequence's length the gradients given are not read, and those by the input are 0.
  * Pointers: owned by the caller, used until the call is complete. Outputs must not overlap

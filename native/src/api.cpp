@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 
+#include "batch.hpp"
 #include "cpu/cpu_backend.hpp"
 #include "guard.hpp"
 #include "spec.hpp"
@@ -188,6 +189,7 @@ gf_status gf_device_copy(int32_t backend, const gf_copy* copy) {
     at_least("values", given.values, 1);
     at_least("inner", given.inner, 1);
     at_least("outer", given.outer, 1);
+    in_range("reserved", given.reserved, 0, 0);
     gf_message message = {};
     check(loaded_table(backend)->device_copy(&given, &message), message);
   });

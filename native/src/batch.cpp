@@ -29,6 +29,7 @@ void check_call(const Spec& spec, const gf_io& io, int64_t max_steps, int64_t ma
   in_range("layout", io.layout, GF_TIME_MAJOR, GF_BATCH_MAJOR);
   in_range("memory", io.memory, GF_MEMORY_HOST, GF_MEMORY_DEVICE);
   in_range("state_memory", io.state_memory, GF_MEMORY_HOST, GF_MEMORY_DEVICE);
+  in_range("reserved", io.reserved, 0, 0);
   in_range("completion", io.completion, GF_ON_RETURN, GF_ON_STREAM);
   in_range("training", io.training, 0, 1);
   in_range("steps", io.steps, 1, max_steps);

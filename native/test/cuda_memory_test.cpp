@@ -18,7 +18,7 @@ float* allocate(int64_t count) {
 }
 
 gf_copy make_copy(float* to, const float* from, int64_t values) {
-  return {sizeof(gf_copy), 0, to, from, values, 1, 1, 0, 0, 0, 0, nullptr, GF_ON_RETURN};
+  return {sizeof(gf_copy), 0, to, from, values, 1, 1, 0, 0, 0, 0, nullptr, GF_ON_RETURN, 0};
 }
 
 void copy(float* to, const float* from, int64_t values) {
@@ -87,6 +87,8 @@ void check_errors() {
   refused(&gf_copy::values, 0, "values: expected at least 1, got 0", __LINE__);
   refused(&gf_copy::inner, -1, "inner: expected at least 1, got -1", __LINE__);
   refused(&gf_copy::outer, 0, "outer: expected at least 1, got 0", __LINE__);
+  refused(&gf_copy::outer, int64_t{1} << 40, "outer x inner x values: expected at most ", __LINE__);
+  refused(&gf_copy::reserved, 5, "reserved: expected 0 .. 0, got 5", __LINE__);
   refused(&gf_copy::device, -1, "device: expected 0 .. ", __LINE__);
   refused(&gf_copy::completion, 2, "completion: expected 0 .. 1, got 2", __LINE__);
   refused(&gf_copy::completion, GF_ON_STREAM,

@@ -150,6 +150,29 @@ void check_streams(Place place) {
   CHECK(same_bits(c.values(), spread(spec, rest.c0, rows, kCapacity)));
 }
 
+// The host reads a pool only once the call before, which may still be on its way, has written it.
+void check_pageable_behind_stream() {
+  constexpr int kBatch = 3;
+  const gf_spec spec = make_spec(GF_GRU, 2, 9);
+  const Network network(spec, 1, cuda_options(GF_FLOAT32));
+  const Runner runner(network, 2, kBatch), direct(network, 2, kBatch);
+  const Call call = random_call(spec, 2, kBatch, false, true, 2);
+  Call rest = call;
+  rest.h0 = forward(direct, call).hn;
+  const Result expected = forward(direct, rest);
+  const std::vector<int32_t> rows = {0, 1, 2};
+  const PlacedCall first(spec, call, Place::kPinned);
+  PlacedCall second(spec, call, Place::kPageable);
+  gf_io io = first.io;
+  io.completion = GF_ON_STREAM;
+  CHECK_EQ(gf_forward(runner.session, &io), GF_OK);
+  second.io.h0 = first.io.hn;
+  second.io.state_rows = rows.data();
+  second.io.state_capacity = kBatch;
+  run(runner, second.io);
+  CHECK(same_bits(second.result().hn, expected.hn));
+}
+
 void check_pageable_on_stream() {
   Good good(make_spec(GF_GRU, 4, 8), false, cuda_options(GF_FLOAT32));
   PlacedCall pinned(good.network.spec, good.call, Place::kPinned);
@@ -173,6 +196,7 @@ int main() {
   check_states_without_rows();
   check_streams(Place::kPinned);
   check_streams(Place::kDevice);
+  check_pageable_behind_stream();
   check_pageable_on_stream();
   if (is_emulated()) CHECK(emulation::live().none());
   return result();

@@ -379,7 +379,8 @@ void check_devices_and_memory() {
   EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_device_allocate(GF_BACKEND_CPU, 0, 4, &memory),
                "expected a backend with a device of its own, got the CPU's");
   float one = 1, other = 2;
-  const gf_copy copy = {sizeof copy, 0, &one, &other, 1, 1, 1, 0, 0, 0, 0, nullptr, GF_ON_RETURN};
+  const gf_copy copy = {sizeof copy, 0, &one,    &other,       1, 1, 1, 0, 0,
+                        0,           0, nullptr, GF_ON_RETURN, 0};
   EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_device_copy(GF_BACKEND_CPU, &copy),
                "expected a backend with a device of its own, got the CPU's");
   gf_device_free(GF_BACKEND_CPU, nullptr);

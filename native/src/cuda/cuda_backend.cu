@@ -87,9 +87,18 @@ gf_status device_allocate(int32_t device, int64_t bytes, void** out, gf_message*
 
 void device_free(void* memory) { cudaFree(memory); }
 
+// The same for calls that are made often: to ask a device what it is takes long.
+void check_device_number(int32_t device) {
+  int devices = 0;
+  if (cudaGetDeviceCount(&devices) != cudaSuccess || device < 0 || device >= devices) {
+    cudaGetLastError();
+    check_device(device);
+  }
+}
+
 gf_status device_copy(const gf_copy* given, gf_message* message) {
   return guard(message, [&] {
-    check_device(given->device);
+    check_device_number(given->device);
     const UseDevice use(given->device);
     copy_pieces(*given);
   });

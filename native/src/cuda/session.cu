@@ -303,6 +303,7 @@ void Session::forward(const gf_io& io) {
     }
   }
   if (picks_pageable_states(io)) {
+    synchronize();  // an earlier call may write what the host is about to read
     const gf_io own = pageable_->gather(io, states_);
     run(own, [&] { issue(own); });
     pageable_->scatter(io, states_);

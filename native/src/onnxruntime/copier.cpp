@@ -45,7 +45,8 @@ void Copier::copy(float* to, const float* from, const Pieces& pieces, int32_t co
                           pieces.from_inner,
                           pieces.from_outer,
                           stream_,
-                          completion};
+                          completion,
+                          0};
     check(gf_device_copy(GF_BACKEND_CUDA, &copy));
     return;
   }

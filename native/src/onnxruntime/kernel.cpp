@@ -2,12 +2,16 @@
 #include "onnxruntime/kernel.hpp"
 
 #include <algorithm>
+#include <exception>
 #include <initializer_list>
 
 namespace gatefuse::onnxruntime {
 namespace {
 
 constexpr int64_t kAny = -1;
+
+// CUDA's default stream by the handle of its own (cudaStreamLegacy): null would be a session's.
+void* const kDefaultStream = reinterpret_cast<void*>(1);
 
 std::string list(const int64_t* sizes, size_t count) {
   std::string text = "[";
@@ -76,10 +80,13 @@ class Kernel::Lease {
     }
     ++kernel_->leases_;
   }
+  // What a failed run leaves behind may still be written, and is given up: that waits for it.
   ~Lease() {
     const std::lock_guard<std::mutex> lock(kernel_->mutex_);
     --kernel_->leases_;
-    kernel_->free_.push_back(std::move(workspace_));
+    if (std::uncaught_exceptions() == exceptions_) {
+      kernel_->free_.push_back(std::move(workspace_));
+    }
   }
   Lease(const Lease&) = delete;
   Lease& operator=(const Lease&) = delete;
@@ -89,6 +96,7 @@ class Kernel::Lease {
  private:
   Kernel* kernel_;
   std::unique_ptr<Workspace> workspace_;
+  int exceptions_ = std::uncaught_exceptions();
 };
 
 // ---- Creation ---------------------------------------------------------------------------------
@@ -205,6 +213,7 @@ Kernel::Call Kernel::read(KernelContext* context) const {
   Call call = {};
   if (device_) {
     runtime_.call<GetComputeStream>(static_cast<const KernelContext*>(context), &call.stream);
+    if (call.stream == nullptr) call.stream = kDefaultStream;
   }
   call.x = input(kX, "X", kFloat, 3);
   if (model_ == nullptr) {

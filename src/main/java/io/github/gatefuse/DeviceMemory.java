@@ -2,6 +2,7 @@
 package io.github.gatefuse;
 
 import io.github.gatefuse.spi.DeviceBlock;
+import java.lang.ref.Reference;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
@@ -87,6 +88,7 @@ public final class DeviceMemory implements AutoCloseable {
   public void read(long at, long stride, int width, float[] values) {
     int pieces = checkedPieces(at, stride, width, values.length);
     block.read(at, stride, pieces, width, staged);
+    Reference.reachabilityFence(this);
     staged.get(0, values);
   }
 
@@ -105,6 +107,7 @@ public final class DeviceMemory implements AutoCloseable {
     int pieces = checkedPieces(at, stride, width, values.length);
     staged.put(0, values);
     block.write(at, stride, pieces, width, staged);
+    Reference.reachabilityFence(this);
   }
 
   private int checkedPieces(long at, long stride, int width, int length) {
@@ -112,6 +115,10 @@ public final class DeviceMemory implements AutoCloseable {
     if (width < 1 || length < 1 || length % width != 0) {
       throw new IllegalArgumentException(
           "values: expected a whole number of pieces of " + width + ", got " + length + " values");
+    }
+    if (length > Integer.MAX_VALUE / Float.BYTES) {
+      throw new IllegalArgumentException(
+          "values: expected at most 2^29-1 at a time, got " + length);
     }
     int pieces = length / width;
     if (at < 0
@@ -129,7 +136,7 @@ public final class DeviceMemory implements AutoCloseable {
   }
 
   private static FloatBuffer direct(int count) {
-    return ByteBuffer.allocateDirect(Math.multiplyExact(count, Float.BYTES))
+    return ByteBuffer.allocateDirect(count * Float.BYTES)
         .order(ByteOrder.nativeOrder())
         .asFloatBuffer();
   }

@@ -787,7 +787,7 @@ public final class ForwardCall extends SessionCall {
           "stateRows: expected the capacity of states in device memory beside them, got none");
     }
     backend.stateCapacity(capacity);
-    seen = new long[(capacity + Long.SIZE - 1) / Long.SIZE];
+    seen = new long[(capacity - 1) / Long.SIZE + 1];
     return capacity;
   }
 

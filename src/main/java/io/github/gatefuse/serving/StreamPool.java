@@ -88,22 +88,34 @@ public final class StreamPool implements AutoCloseable {
     this.table = new StreamTable(options.capacity());
     this.rows = ints(options.capacity());
     this.states = StreamStates.of(rnn, options.capacity());
+    Session begun = null;
     boolean made = false;
     try {
-      this.session =
+      begun =
           rnn.session(
               SessionOptions.of(1, options.capacity())
                   .withThreads(options.threads())
                   .withRegularization(options.regularization()));
+      this.session = begun;
+      this.path = begun.path();
+      this.call = begun.call();
+      states.bind(call, rows);
       made = true;
     } finally {
       if (!made) {
-        states.close();
+        close(begun, states);
       }
     }
-    this.path = session.path();
-    this.call = session.call();
-    states.bind(call, rows);
+  }
+
+  private static void close(Session session, StreamStates states) {
+    try {
+      if (session != null) {
+        session.close();
+      }
+    } finally {
+      states.close();
+    }
   }
 
   /**
@@ -537,8 +549,7 @@ public final class StreamPool implements AutoCloseable {
     try {
       if (!closed) {
         closed = true;
-        session.close();
-        states.close();
+        close(session, states);
       }
     } finally {
       lock.unlock();
