@@ -68,6 +68,15 @@ __global__ void store_state_kernel(const StateArguments state, const float* from
 
 // ---- Masks --------------------------------------------------------------------------------------
 
+// Sets the bit of each unit whose word is below the threshold.
+GF_DEVICE void add_bits(const MaskDraw& draw, const Words& words, int bit,
+                        unsigned (&bits)[kUnitsOfWords]) {
+#pragma unroll
+  for (int k = 0; k < kUnitsOfWords; ++k) {
+    if (words.word[k] < draw.threshold) bits[k] |= 1u << bit;
+  }
+}
+
 // A thread for the units of one draw of a row in a step.
 __global__ void store_masks_kernel(const StepMasks masks, const Pass pass, int32_t hidden,
                                    uint8_t* to) {
@@ -81,11 +90,8 @@ __global__ void store_masks_kernel(const StepMasks masks, const Pass pass, int32
   unsigned bits[kUnitsOfWords] = {};
   const auto add = [&](const MaskDraw& draw, int bit) {
     if (draw.below == draw.above) return;
-    const Words words = draw_words(draw, block, pass.time(s, row), pass.sequences.callers_row(row));
-#pragma unroll
-    for (int k = 0; k < kUnitsOfWords; ++k) {
-      bits[k] |= (words.word[k] < draw.threshold ? 1u : 0u) << bit;
-    }
+    add_bits(draw, draw_words(draw, block, pass.time(s, row), pass.sequences.callers_row(row)), bit,
+             bits);
   };
   add(masks.candidate, kCandidateBit);
   add(masks.zoneout_h, kZoneoutHBit);
