@@ -9,8 +9,3 @@ if(GATEFUSE_SANITIZE)
     -fsanitize=${GATEFUSE_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -g1 -O1)
   target_link_options(gatefuse_flags INTERFACE -fsanitize=${GATEFUSE_SANITIZE})
 endif()
-# Checks of addresses are calls, as those of races are: written out at every access they take gcc
-# twice as long over the kernels.
-if(GATEFUSE_SANITIZE MATCHES "address" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  target_compile_options(gatefuse_flags INTERFACE --param=asan-instrumentation-with-call-threshold=0)
-endif()
