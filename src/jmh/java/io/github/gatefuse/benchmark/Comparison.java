@@ -54,7 +54,8 @@ public final class Comparison {
   }
 
   private void run() {
-    if (threads == 1) {
+    boolean whole = options.races().stream().anyMatch(race -> !race.isReduced());
+    if (threads == 1 && whole) {
       run(EMPTY);
     }
     options.shapes().forEach(this::run);
