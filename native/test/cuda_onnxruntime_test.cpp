@@ -180,17 +180,8 @@ void every_failure_is_told() {
   CHECK_EQ(run.go(host), "");
   const CallersStream stream;
   DeviceRun on_device(run, stream);
-  int failures_told = 0;
-  for (int calls = 0;; ++calls) {
-    calls_to_failure = calls;
-    const std::string sentence = on_device.go(node);
-    const bool done = calls_to_failure >= 0;
-    calls_to_failure = -1;
-    if (done) break;
-    CHECK(contains(sentence, "GateFuse LSTM, node \"node\": ONNX Runtime: out of luck"));
-    ++failures_told;
-  }
-  CHECK(failures_told > 30);
+  CHECK(failures_told("GateFuse LSTM, node \"node\": ONNX Runtime: out of luck",
+                      [&] { return on_device.go(node); }) > 30);
   // A tensor that is not where the provider has it.
   Node forward("forward", 0, true, "LSTM", kProvider);
   CHECK_EQ(forward.create(), "");

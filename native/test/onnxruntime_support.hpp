@@ -121,4 +121,18 @@ struct Run {
   const std::vector<float>& output(size_t index) const { return context.outputs[index].floats; }
 };
 
+// Lets one call of ONNX Runtime after the other fail until none is left, and gives how many did.
+// Each time go() has to say a sentence with that part.
+template <class Go>
+int failures_told(const char* part, Go go) {
+  for (int told = 0;; ++told) {
+    calls_to_failure = told;
+    const std::string sentence = go();
+    const bool done = calls_to_failure >= 0;
+    calls_to_failure = -1;
+    if (done) return told;
+    CHECK(contains(sentence, part));
+  }
+}
+
 }  // namespace gatefuse::test::fake

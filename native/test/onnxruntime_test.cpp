@@ -147,32 +147,16 @@ void serves_many_threads(const char* direction) {
 
 // Whichever call of ONNX Runtime fails, the answer is its sentence, and the kernel goes on.
 void every_failure_is_told() {
-  int failures_told = 0;
-  for (int calls = 0;; ++calls) {
-    Node node("reverse");
-    calls_to_failure = calls;
-    const std::string sentence = node.create();
-    const bool done = calls_to_failure >= 0;
-    calls_to_failure = -1;
-    if (done) break;
-    CHECK(contains(sentence, "out of luck"));
-    CHECK(node.kernel == nullptr);
-    ++failures_told;
-  }
-  CHECK(failures_told > 10);
   Node node("reverse");
-  CHECK_EQ(node.create(), "");
+  const int of_creation = failures_told("out of luck", [&] {
+    const std::string sentence = node.create();
+    CHECK_EQ(node.kernel == nullptr, !sentence.empty());
+    return sentence;
+  });
+  CHECK(of_creation > 10);
   Run run(node, 3, 2, 1, 1, false);
-  for (int calls = 0;; ++calls) {
-    calls_to_failure = calls;
-    const std::string sentence = run.go(node);
-    const bool done = calls_to_failure >= 0;
-    calls_to_failure = -1;
-    if (done) break;
-    CHECK(contains(sentence, "GateFuse LSTM, node \"node\": ONNX Runtime: out of luck"));
-    ++failures_told;
-  }
-  CHECK(failures_told > 30);
+  CHECK(failures_told("GateFuse LSTM, node \"node\": ONNX Runtime: out of luck",
+                      [&] { return run.go(node); }) > 20);
   CHECK_EQ(run.go(node), "");
 }
 

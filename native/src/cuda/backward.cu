@@ -357,21 +357,9 @@ void Backward::run_steps(const Chunk& chunk) {
   }
 }
 
-// Tiers S, C and G: all steps in one launch, or in as many as it takes for the slices of a launch
-// to be on the device together.
+// Tiers S, C and G.
 void Backward::run_persistent(const Chunk& chunk) {
-  PersistentBackwardArguments arguments = persistent_arguments(chunk);
-  const int32_t slices = (arguments.rows + kSliceRows - 1) / kSliceRows;
-  if (arrived_ != nullptr) {
-    check(cudaMemsetAsync(arrived_, 0, slices * sizeof *arrived_, stream_), "exchange");
-  }
-  const int32_t most = tier_.slices_at_once == 0 ? slices : tier_.slices_at_once;
-  for (int32_t first = 0; first < slices; first += most) {
-    arguments.first_slice = first;
-    const PersistentLaunch launch(tier_.exchange, tier_.shape, std::min(most, slices - first),
-                                  stream_);
-    check(cudaLaunchKernelEx(launch.config(), tier_.kernel, arguments), "backward");
-  }
+  launch_slices("backward", tier_, persistent_arguments(chunk), stream_);
 }
 
 PersistentBackwardArguments Backward::persistent_arguments(const Chunk& chunk) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
+
 #include "cuda/device.hpp"
 #include "cuda/persistent.hpp"
 
@@ -47,6 +49,24 @@ class PersistentLaunch {
   cudaLaunchConfig_t config_ = {};
   cudaLaunchAttribute attribute_ = {};
 };
+
+// All steps of all slices of the arguments' rows in one launch of a persistent tier, there or back,
+// or in as many as it takes for the slices of a launch to be on the device together.
+template <class Tier, class Arguments>
+void launch_slices(const char* what, const Tier& tier, Arguments arguments, cudaStream_t stream) {
+  const int32_t slices = (arguments.rows + kSliceRows - 1) / kSliceRows;
+  if (arguments.arrived != nullptr) {
+    check(cudaMemsetAsync(arguments.arrived, 0, slices * sizeof *arguments.arrived, stream),
+          "exchange");
+  }
+  const int32_t most = tier.slices_at_once == 0 ? slices : tier.slices_at_once;
+  for (int32_t first = 0; first < slices; first += most) {
+    arguments.first_slice = first;
+    const PersistentLaunch launch(tier.exchange, tier.shape, std::min(most, slices - first),
+                                  stream);
+    check(cudaLaunchKernelEx(launch.config(), tier.kernel, arguments), what);
+  }
+}
 
 // Blocks of so many threads for n items.
 inline unsigned blocks_for(int64_t n, int64_t threads) {

@@ -733,17 +733,7 @@ void Session::run_persistent(int64_t layer, int64_t direction, const Pass& pass)
   arguments.arrived = arrived_;
   arguments.timed_out = wrong_ + kTimedOut;
   arguments.patience = patience_;
-  const int32_t slices = (arguments.rows + kSliceRows - 1) / kSliceRows;
-  if (arrived_ != nullptr) {
-    check(cudaMemsetAsync(arrived_, 0, slices * sizeof *arrived_, stream_), "exchange");
-  }
-  const int32_t most = tier_.slices_at_once == 0 ? slices : tier_.slices_at_once;
-  for (int32_t first = 0; first < slices; first += most) {
-    arguments.first_slice = first;
-    const PersistentLaunch launch(tier_.exchange, tier_.shape, std::min(most, slices - first),
-                                  stream_);
-    check(cudaLaunchKernelEx(launch.config(), tier_.kernel, arguments), "layer");
-  }
+  launch_slices("layer", tier_, arguments, stream_);
 }
 
 // ---- The head -----------------------------------------------------------------------------------

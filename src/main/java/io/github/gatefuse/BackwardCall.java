@@ -310,19 +310,17 @@ public final class BackwardCall extends SessionCall {
   }
 
   private BackwardCall set(Gradient gradient, FloatPointer pointer) {
-    session.acquire();
-    try {
-      bind(gradient, pointer);
-    } finally {
-      session.release();
-    }
-    return this;
+    return set(() -> bind(gradient, pointer));
   }
 
   private BackwardCall set(Gradient gradient, FloatBuffer buffer) {
+    return set(() -> bind(gradient, buffer));
+  }
+
+  private BackwardCall set(Runnable binding) {
     session.acquire();
     try {
-      bind(gradient, buffer);
+      binding.run();
     } finally {
       session.release();
     }
