@@ -199,17 +199,21 @@ struct CellStep {
 
   template <bool Masked>
   static void finish(const void* context, const Tile& tile) {
-    const CellStep& self = *static_cast<const CellStep*>(context);
-    for_items(tile, [&](auto type, const Item* items, int64_t first) {
-      using T = typename decltype(type)::type;
-      T h_parts[kPlain];
+    const CellStep& given = *static_cast<const CellStep*>(context);
+    const LayerWeights weights = given.weights;  // copies, which no store below can change
+    const Step step = given.step;
+    const CellStep self{weights, step};
+    for_items(
+        tile, [&](auto type, const Item* items, int64_t first) __attribute__((always_inline)) {
+          using T = typename decltype(type)::type;
+          T h_parts[kPlain];
 #pragma GCC unroll 8
-      for (int b = 0; b < kPlain; ++b) {
-        h_parts[b] =
-            gather<T>([&](int i) { return load(tile.sums + ((first + i) * kPlain + b) * W); });
-      }
-      self.template forward<Masked>(items, h_parts);
-    });
+          for (int b = 0; b < kPlain; ++b) {
+            h_parts[b] =
+                gather<T>([&](int i) { return load(tile.sums + ((first + i) * kPlain + b) * W); });
+          }
+          self.template forward<Masked>(items, h_parts);
+        });
   }
 
   static void run(const LayerWeights& weights, const Step& step, int64_t begin, int64_t end) {
@@ -264,20 +268,24 @@ struct ResetBeforeStep {
 
   template <bool Masked>
   static void finish(const void* context, const Tile& tile) {
-    const auto& self = *static_cast<const ResetBeforeStep*>(context);
-    for_items(tile, [&](auto type, const Item* items, int64_t first) {
-      using T = typename decltype(type)::type;
-      T h_parts[kPlain];
+    const auto& given = *static_cast<const ResetBeforeStep*>(context);
+    const LayerWeights weights = given.cell.weights;  // copies, as in CellStep
+    const Step step = given.cell.step;
+    const ResetBeforeStep self{{weights, step}, given.from, given.waiting};
+    for_items(
+        tile, [&](auto type, const Item* items, int64_t first) __attribute__((always_inline)) {
+          using T = typename decltype(type)::type;
+          T h_parts[kPlain];
 #pragma GCC unroll 8
-      for (int b = 0; b < kPlain; ++b) {
-        h_parts[b] = gather<T>([&](int i) {
-          if (b == Cell::kReset) return V::set(0.0f);  // used up in reset()
-          if (b == Cell::kCandidate) return load(self.candidate(items[i]));
-          return load(tile.sums + ((first + i) * kOthers + other(b)) * W);
+          for (int b = 0; b < kPlain; ++b) {
+            h_parts[b] = gather<T>([&](int i) {
+              if (b == Cell::kReset) return V::set(0.0f);  // used up in reset()
+              if (b == Cell::kCandidate) return load(self.candidate(items[i]));
+              return load(tile.sums + ((first + i) * kOthers + other(b)) * W);
+            });
+          }
+          self.cell.template forward<Masked>(items, h_parts);
         });
-      }
-      self.cell.template forward<Masked>(items, h_parts);
-    });
   }
 
   // A few groups at a time, so that what waits stays in the cache.
