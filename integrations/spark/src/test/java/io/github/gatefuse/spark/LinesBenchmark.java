@@ -28,8 +28,14 @@ public final class LinesBenchmark {
    */
   public static void main(String[] args) throws Exception {
     for (String master : new String[] {"local[1]", "local[2]"}) {
+      // Else a text of less than 4 MB is one partition, and one task, whatever the number of
+      // threads.
       try (SparkSession spark =
-          SparkSession.builder().master(master).config("spark.ui.enabled", "false").getOrCreate()) {
+          SparkSession.builder()
+              .master(master)
+              .config("spark.ui.enabled", "false")
+              .config("spark.sql.files.openCostInBytes", "1")
+              .getOrCreate()) {
         run(master, spark, args[0], args[1]);
       }
     }
