@@ -37,7 +37,8 @@ int back_of(int cell, int tier) {
 }
 
 // Against the CPU. In float32 also: the same bits again, from a session that is larger and has been
-// used, and in tier A from both modes.
+// used, and in tier A from both modes. ThreadSanitizer's build has one mode for each cell of a
+// tier.
 void check_case(const Case& one, int precision, int tier) {
   const Network network(one.spec, 3, cuda_options(precision));
   const Network reference(one.spec, 3);
@@ -50,6 +51,7 @@ void check_case(const Case& one, int precision, int tier) {
   const Result outputs = forward(plain, call);
   Gradients stored;
   for (const int mode : {GF_BACKWARD_STORE, GF_BACKWARD_RECOMPUTE}) {
+    if (kThreadSanitizer && !in_turn(one.spec.cell / 4 + tier + mode, 2)) continue;
     const std::string what = std::string(tier_name(tier)) + " " + precision_name(precision) + " " +
                              name_of(one, mode, 1);
     const auto expect = [&](bool holds, const std::string& of) {

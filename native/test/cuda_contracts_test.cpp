@@ -372,12 +372,11 @@ void check_many_rows(int tier) {
 }
 
 // The cells in turn, so that each tier meets many of those that it has. ThreadSanitizer's build has
-// two precisions in each tier, one with tokens and a head and one without, and all of them by
-// tiers.
+// one precision in each tier, and all of them by tiers, two with tokens and a head and two without.
 void check_tier(int tier) {
   int cell = tier;
   for (const int precision : kPrecisions) {
-    if (kThreadSanitizer && !in_turn(tier + precision, 4, 2)) continue;
+    if (kThreadSanitizer && !in_turn(tier + precision, 4)) continue;
     for (const bool language : {true, false}) {
       if (kSanitized && language != (precision % 2 == 0)) continue;
       const auto fits = [&] {

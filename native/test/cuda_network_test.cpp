@@ -180,7 +180,7 @@ std::vector<Shape> chosen_shapes(int cell, const Tier& tier) {
 }
 
 // The plain build and AddressSanitizer's have every precision with every cell; ThreadSanitizer's
-// has one for each shape of a cell, and thereby each one in each tier.
+// has one for each cell, and thereby each one in each tier.
 bool is_tested(const Tier& tier, int cell, int shape, const Precision& precision) {
   return !kThreadSanitizer || in_turn(tier.id + cell + shape + precision.id, 4);
 }
@@ -194,7 +194,7 @@ void run_tier(const Tier& tier, const Precision& precision, bool asked_for) {
     if (!has_cell(tier, cell)) continue;
     Random random(1000 * tier.id + 100 * precision.id + cell);
     std::vector<Shape> shapes = chosen_shapes(cell, tier);
-    for (int i = 0; i < (kSanitized ? 1 : 4); ++i) {
+    for (int i = 0; i < (kThreadSanitizer ? 0 : kSanitized ? 1 : 4); ++i) {
       shapes.push_back(random_shape(cell, precision, random));
     }
     for (int i = 0; i < static_cast<int>(shapes.size()); ++i) {

@@ -107,8 +107,7 @@ int main() {
     for (int cell = 0; cell < kCells; ++cell) {
       Random random(1000 + cell);
       std::vector<Shape> shapes = chosen_shapes(cell);
-      for (int i = 0; i < (kSanitized ? 12 : 100); ++i)
-        shapes.push_back(random_shape(cell, random));
+      for (int i = 0; i < (kSanitized ? 6 : 100); ++i) shapes.push_back(random_shape(cell, random));
       for (const Shape& shape : shapes) {
         const double error = run_shape(shape, set, random.next() >> 8);
         report(error <= kTolerance, __FILE__, __LINE__,
