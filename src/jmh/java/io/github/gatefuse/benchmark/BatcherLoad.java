@@ -70,6 +70,7 @@ final class BatcherLoad {
     SessionOptions size = SessionOptions.of(LONGEST, SEQUENCES).withThreads(options.threads());
     double[] offline = new double[options.rounds()];
     double[] served = new double[options.rounds()];
+    BatcherOptions batching = BatcherOptions.of(output).withWorkers(options.threads(), 1);
     BatcherMetrics metrics;
     try (Session session = rnn.session(size)) {
       ForwardCall call = session.call().batchMajor(true).input(x).lengths(ints(lengths));
@@ -78,7 +79,6 @@ final class BatcherLoad {
       } else {
         call.finalState(State.zeros(SPEC, SEQUENCES));
       }
-      BatcherOptions batching = BatcherOptions.of(output).withWorkers(options.threads(), 1);
       serve(rnn, batching, requests, options.clients()); // warm
       call.run(LONGEST, SEQUENCES);
       try (Batcher batcher = Batcher.start(rnn, batching)) {
@@ -104,14 +104,14 @@ final class BatcherLoad {
         ratio.upper(),
         ratio.count());
     Serving.say(
-        "    latency ms: p50 %.1f, p90 %.1f, p99 %.1f, max %.1f; in the queue p99 %.1f; batches of"
-            + " %.1f requests",
+        "    latency ms: p50 %.1f, p90 %.1f, p99 %.1f, max %.1f; in the queue p99 %.1f; %.1f requests in"
+            + " a call",
         millis(latency.p50().toNanos()),
         millis(latency.p90().toNanos()),
         millis(latency.p99().toNanos()),
         millis(latency.max().toNanos()),
         millis(metrics.queueTime().p99().toNanos()),
-        (double) metrics.completed() / metrics.batches());
+        metrics.batchFill() * batching.maxBatch());
   }
 
   private static double millis(long nanos) {

@@ -12,12 +12,16 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.nio.IntBuffer;
+import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.List;
 import java.util.function.Consumer;
+import java.util.function.Predicate;
 
 /**
- * A worker's session and buffers: runs a batch in pieces of as many steps as the session has, and
- * the rows that are not at their end carry their state on. One thread at a time.
+ * A worker's session and buffers, and the requests that it runs. They run in pieces of as many
+ * steps as the session has: between two of them requests may join, those at their end leave, and
+ * the others carry their state on. One thread at a time.
  */
 final class BatchRunner implements AutoCloseable {
   private final RnnSpec spec;
@@ -33,14 +37,18 @@ final class BatchRunner implements AutoCloseable {
   private final IntBuffer lengths;
   private final FloatBuffer out;
 
-  /** Row b is sequence b's; null where the backend cannot pick by row. */
+  /** Of the sequences of a piece; null where the backend cannot pick states by row. */
   private final IntBuffer rows;
 
   /** Of all rows that there can be. */
   private final State state;
 
-  private final ForwardCall first;
-  private final ForwardCall next;
+  private final ForwardCall call;
+
+  private final List<Pending> running;
+
+  /** Rows of the states that are no running request's. */
+  private final BitSet free = new BitSet();
 
   BatchRunner(Rnn rnn, BatcherOptions options) {
     spec = rnn.spec();
@@ -54,9 +62,8 @@ final class BatchRunner implements AutoCloseable {
     lengths = ints(1);
     out = output == Output.LAST_HIDDEN ? null : floats(output.width(spec));
     rows = rnn.hasStateRows() ? ints(1) : null;
-    for (int b = 0; rows != null && b < maxBatch; b++) {
-      rows.put(b, b);
-    }
+    running = new ArrayList<>(maxBatch);
+    free.set(0, maxBatch);
     state = State.zeros(spec, maxBatch);
     session =
         rnn.session(
@@ -65,8 +72,7 @@ final class BatchRunner implements AutoCloseable {
                 .withRegularization(options.regularization()));
     boolean made = false;
     try {
-      first = call();
-      next = call().initialState(state);
+      call = call();
       made = true;
     } finally {
       if (!made) {
@@ -106,7 +112,7 @@ final class BatchRunner implements AutoCloseable {
       case TARGET_LOG_PROBABILITIES -> call.targets(targets).targetLogProbabilities(out);
       case LAST_HIDDEN -> {}
     }
-    return rows == null ? call : call.stateRows(rows).finalState(state);
+    return rows == null ? call : call.stateRows(rows).state(state);
   }
 
   ExecutionPath path() {
@@ -124,33 +130,50 @@ final class BatchRunner implements AutoCloseable {
     return session.bytes() + Float.BYTES * values;
   }
 
-  /**
-   * Runs a batch.
-   *
-   * @param batch longest first, at most as many as a batch may have
-   * @param answered is told of each request whose answer is there
-   */
-  void run(List<Pending> batch, Consumer<Pending> answered) {
-    int longest = batch.get(0).steps;
-    for (Pending pending : batch) {
-      int steps = output.last() ? 1 : pending.steps;
-      pending.answer = new float[steps * output.width(spec)];
-    }
-    int count = batch.size();
-    for (int begin = 0; begin < longest; begin += maxSteps) {
-      while (batch.get(count - 1).steps <= begin) {
-        count--;
-      }
-      runPiece(batch.subList(0, count), begin, Math.min(maxSteps, longest - begin), answered);
+  /** Takes requests in, at most as many as there are rows free, and allocates nothing. */
+  void join(List<Pending> requests) {
+    for (Pending pending : requests) {
+      pending.row = free.nextSetBit(0);
+      free.clear(pending.row);
+      running.add(pending);
     }
   }
 
-  private void runPiece(List<Pending> batch, int begin, int steps, Consumer<Pending> answered) {
-    int count = batch.size();
-    for (int b = 0; b < count; b++) {
-      fill(batch.get(b), b, begin, steps);
+  /** The requests that run. */
+  List<Pending> running() {
+    return List.copyOf(running);
+  }
+
+  int size() {
+    return running.size();
+  }
+
+  /** Lets all go. */
+  void clear() {
+    running.clear();
+    free.set(0, maxBatch);
+  }
+
+  /** Lets those go whose answers nobody waits for any more. */
+  void dropOver() {
+    leave(Pending::isOver);
+  }
+
+  /**
+   * Runs a piece of all; there is one at least.
+   *
+   * @param answered is told of each request whose answer is there; it runs no more
+   */
+  void run(Consumer<Pending> answered) {
+    int longest = 0;
+    for (Pending pending : running) {
+      longest = Math.max(longest, pending.left());
     }
-    ForwardCall call = begin == 0 ? first : next;
+    int steps = Math.min(longest, maxSteps);
+    int count = running.size();
+    for (int b = 0; b < count; b++) {
+      fill(running.get(b), b, steps);
+    }
     State left = state;
     if (rows == null && output == Output.LAST_HIDDEN) {
       left = State.zeros(spec, count);
@@ -158,19 +181,35 @@ final class BatchRunner implements AutoCloseable {
     }
     call.run(steps, count);
     for (int b = 0; b < count; b++) {
-      Pending pending = batch.get(b);
-      boolean ends = pending.steps - begin <= steps;
-      read(pending, b, begin, steps, ends, left);
-      if (ends) {
-        answered.accept(pending);
-      }
+      read(running.get(b), b, steps, left);
     }
+    List<Pending> ended = running.stream().filter(pending -> pending.left() == 0).toList();
+    leave(pending -> pending.left() == 0);
+    ended.forEach(answered);
   }
 
-  private void fill(Pending pending, int b, int begin, int steps) {
-    int length = Math.min(steps, pending.steps - begin);
+  private void leave(Predicate<Pending> who) {
+    running.removeIf(
+        pending -> {
+          boolean leaves = who.test(pending);
+          if (leaves) {
+            free.set(pending.row);
+          }
+          return leaves;
+        });
+  }
+
+  private void fill(Pending pending, int b, int steps) {
+    int begin = pending.done;
+    int length = Math.min(steps, pending.left());
     Request request = pending.request;
     lengths.put(b, length);
+    if (begin == 0) {
+      state.clearRow(pending.row);
+    }
+    if (rows != null) {
+      rows.put(b, pending.row);
+    }
     if (x == null) {
       tokens.put(b * steps, request.tokens(), begin, length);
     } else {
@@ -182,14 +221,17 @@ final class BatchRunner implements AutoCloseable {
     }
   }
 
-  private void read(Pending pending, int b, int begin, int steps, boolean ends, State left) {
-    int length = Math.min(steps, pending.steps - begin);
+  private void read(Pending pending, int b, int steps, State left) {
+    int begin = pending.done;
+    int length = Math.min(steps, pending.left());
     int width = output.width(spec);
+    pending.done += length;
+    boolean ends = pending.left() == 0;
     switch (output) {
       case LAST_HIDDEN -> {
         if (ends) {
           // The last layer's slots are the last ones.
-          float[] all = left.hiddenRow(b);
+          float[] all = left.hiddenRow(rows == null ? b : pending.row);
           System.arraycopy(all, all.length - width, pending.answer, 0, width);
         }
       }

@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
@@ -27,10 +28,11 @@ import org.slf4j.LoggerFactory;
  * }</pre>
  *
  * <p>Workers are platform threads of the batcher's own, since a native call holds the carrier of a
- * virtual thread; so callers may be virtual threads. A worker that is free takes a batch when it is
- * full or when its oldest request has waited for {@link BatcherOptions#maxDelay}: the oldest
- * request and those nearest to it in length, ragged. An answer has the bits of the sequence run
- * alone, whatever else was in its batch.
+ * virtual thread; so callers may be virtual threads. A worker that runs nothing takes its share of
+ * the requests when they would fill a batch or when the oldest has waited for {@link
+ * BatcherOptions#maxDelay}. It runs them in calls of at most {@link BatcherOptions#maxSteps}; after
+ * each, those at their end are answered and leave, and those that wait join, oldest first. An
+ * answer has the bits of the sequence run alone, whatever else was in its batch.
  *
  * <p>Whatever goes wrong with a request is told by its future, which fails with
  *
@@ -39,12 +41,12 @@ import org.slf4j.LoggerFactory;
  *       wrong width, a number that is infinite or NaN, a token out of range. It never gets into a
  *       batch;
  *   <li>{@link ServingException} with a {@linkplain ServingException#reason reason}: the queue was
- *       full, its time was up, the batcher was closed, or the run of its batch failed. A batch that
- *       fails takes nothing with it but its own requests.
+ *       full, its time was up, the batcher was closed, or the run of its batch failed. A run that
+ *       fails takes nothing with it but the requests in it.
  * </ul>
  *
- * <p>Cancelling the future takes the request out of the queue; one that is running is finished and
- * its answer dropped. What is chained to a future runs on a worker unless it is asked to run
+ * <p>Cancelling the future takes the request out of the queue, or out of its batch at the end of
+ * the call that runs. What is chained to a future runs on a worker unless it is asked to run
  * elsewhere ({@code thenApplyAsync}): keep it short.
  *
  * <p>The workers keep the process alive until {@link #close}. The network is the caller's, stays
@@ -85,7 +87,7 @@ public final class Batcher implements AutoCloseable {
     this.options = options;
     this.longest =
         rnn.hasStateRows() && !spec.bidirectional() ? Integer.MAX_VALUE : options.maxSteps();
-    this.queue = new RequestQueue(options);
+    this.queue = new RequestQueue(options, workers(rnn, options));
     this.deadlines = new ScheduledThreadPoolExecutor(1, Batcher::deadlineThread);
     deadlines.setRemoveOnCancelPolicy(true);
   }
@@ -141,7 +143,8 @@ public final class Batcher implements AutoCloseable {
   }
 
   /**
-   * Submits a request. Returns at once, unless the queue is full and the options say to wait.
+   * Submits a request. Returns at once, unless the queue is full and the options say to wait; on a
+   * thread of this batcher, which would wait for itself, a full queue always rejects.
    *
    * @param request of any length (see {@link BatcherOptions#maxSteps})
    * @return the answer, as {@link BatcherOptions#output} says; its failures are listed above
@@ -156,9 +159,13 @@ public final class Batcher implements AutoCloseable {
       failed.increment();
       return CompletableFuture.failedFuture(e);
     }
-    watchDeadline(pending);
+    if (!watchDeadline(pending)) {
+      refuse(pending, RequestQueue.Offer.CLOSED);
+      return pending.future;
+    }
+    boolean mayWait = !workers.contains(Thread.currentThread()); // for workers to make room
     try {
-      refuse(pending, queue.offer(pending));
+      refuse(pending, queue.offer(pending, mayWait));
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       reject(pending, Reason.QUEUE_FULL, "its thread was interrupted while it waited for room");
@@ -204,12 +211,22 @@ public final class Batcher implements AutoCloseable {
     }
   }
 
-  private void watchDeadline(Pending pending) {
+  /** Returns whether that could be done: once the batcher is closed, no timer starts. */
+  private boolean watchDeadline(Pending pending) {
     Duration timeout = pending.request.timeout();
-    ScheduledFuture<?> timer =
-        timeout == null
-            ? null
-            : deadlines.schedule(() -> expire(pending), Nanos.of(timeout), TimeUnit.NANOSECONDS);
+    ScheduledFuture<?> timer = null;
+    if (timeout != null) {
+      try {
+        timer = deadlines.schedule(() -> expire(pending), Nanos.of(timeout), TimeUnit.NANOSECONDS);
+      } catch (RejectedExecutionException e) {
+        return false;
+      }
+    }
+    whenOver(pending, timer);
+    return true;
+  }
+
+  private void whenOver(Pending pending, ScheduledFuture<?> timer) {
     pending.future.whenComplete(
         (answer, failure) -> {
           if (timer != null) {
@@ -231,19 +248,49 @@ public final class Batcher implements AutoCloseable {
   // ---- Workers ----
 
   private void work(BatchRunner runner) {
-    for (List<Pending> batch = queue.take(); batch != null; batch = queue.take()) {
+    for (List<Pending> joining = queue.take(0);
+        joining != null;
+        joining = queue.take(runner.size())) {
       long begun = System.nanoTime();
-      for (Pending pending : batch) {
+      for (Pending pending : joining) {
         queueTime.record(begun - pending.submitted);
       }
-      batches.increment();
-      rows.add(batch.size());
+      int taken = runner.size() + joining.size();
       try {
-        runner.run(batch, this::answer);
+        runner.join(joining);
+        joining.forEach(this::allocate);
+        runner.dropOver();
+        if (runner.size() > 0) {
+          call(runner);
+        }
       } catch (Throwable e) {
-        fail(batch, e);
+        List<Pending> lost = runner.running();
+        runner.clear();
+        fail(lost, e);
       }
+      queue.ended(taken - runner.size());
+    }
+  }
+
+  private void call(BatchRunner runner) {
+    long begun = System.nanoTime();
+    batches.increment();
+    rows.add(runner.size());
+    try {
+      runner.run(this::answer);
+    } finally {
       computeTime.record(System.nanoTime() - begun);
+    }
+  }
+
+  /** The one request fails whose answer the heap does not hold, and not those beside it. */
+  private void allocate(Pending pending) {
+    int size = options.output().size(spec, pending.steps);
+    try {
+      pending.answer = new float[size];
+    } catch (OutOfMemoryError e) {
+      String message = "request: its answer of " + size + " values does not fit the heap";
+      fail(pending, failed, new ServingException(Reason.BATCH_FAILED, message, e));
     }
   }
 
@@ -311,11 +358,7 @@ public final class Batcher implements AutoCloseable {
    */
   @Override
   public void close() {
-    if (workers.contains(Thread.currentThread())) {
-      throw new IllegalStateException(
-          "close: expected another thread than the batcher's own, got "
-              + Thread.currentThread().getName());
-    }
+    checkThread();
     queue.close();
     boolean interrupted = false;
     for (Thread worker : workers) {
@@ -336,17 +379,26 @@ public final class Batcher implements AutoCloseable {
   }
 
   /**
-   * The same without the waiting requests, which fail with {@link Reason#CLOSED}; batches that run
+   * The same without the waiting requests, which fail with {@link Reason#CLOSED}; those that run
    * are finished.
    *
    * @throws IllegalStateException on a thread of this batcher, which would wait for itself
    */
   public void closeNow() {
+    checkThread();
     queue.close();
     for (Pending pending : queue.clear()) {
       reject(pending, Reason.CLOSED, "the batcher was closed before its turn");
     }
     close();
+  }
+
+  private void checkThread() {
+    if (workers.contains(Thread.currentThread())) {
+      throw new IllegalStateException(
+          "close: expected another thread than the batcher's own, got "
+              + Thread.currentThread().getName());
+    }
   }
 
   private void closeRunners() {

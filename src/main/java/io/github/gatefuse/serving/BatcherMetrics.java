@@ -17,12 +17,12 @@ import java.time.Duration;
  * @param expired those whose time was up
  * @param cancelled those that their caller cancelled
  * @param queued those that wait now
- * @param batches batches that were run
+ * @param batches native calls that were begun, each with the requests that a worker had then
  * @param steps steps of all answered requests together
- * @param batchFill requests of a batch over the most that it may have, on average
+ * @param batchFill requests of a call over the most that it may have, on average
  * @param uptime since the batcher was made
- * @param queueTime from a request's submission to the start of its batch
- * @param computeTime of a batch
+ * @param queueTime from a request's submission to the start of its first call
+ * @param computeTime of a call, with what is copied before and after it
  * @param latency from a request's submission to its answer
  * @param path how the sessions run
  * @param bytes of sessions and buffers, without the network's weights

@@ -11,12 +11,13 @@ import java.util.Objects;
  * <p>Immutable and thread-safe.
  *
  * @param output what every request is answered with
- * @param maxBatch the most requests of a batch, at least 1
+ * @param maxBatch the most requests of a worker at a time, at least 1
  * @param maxSteps the most steps of one native call, at least 1. Longer requests run in pieces,
- *     with the bits of one; only where a network has two directions or a backend cannot pick states
- *     by row, it is the longest request
- * @param maxDelay how long a request waits at most for others while a worker is free; zero for not
- *     at all
+ *     with the bits of one, and requests that came meanwhile join at the end of a piece; only where
+ *     a network has two directions or a backend cannot pick states by row, it is the longest
+ *     request
+ * @param maxDelay how long a request waits at most for others while a worker runs none; zero for
+ *     not at all
  * @param queueCapacity the most requests that wait, at least 1
  * @param whenFull what becomes of a request that finds the queue full
  * @param workers the threads that run batches, each with a session of its own, at least 1; 0 for as
@@ -79,7 +80,7 @@ public record BatcherOptions(
   }
 
   /**
-   * Batches of up to 64 requests, in calls of up to 256 steps, that wait for at most one
+   * Batches of up to 64 requests, in calls of up to 64 steps, that wait for at most one
    * millisecond; 4096 requests may wait, and more are rejected; a worker with one thread for each
    * processor; no zoneout.
    *
@@ -88,13 +89,21 @@ public record BatcherOptions(
    */
   public static BatcherOptions of(Output output) {
     return new BatcherOptions(
-        output, 64, 256, Duration.ofMillis(1), 4096, WhenFull.REJECT, 0, 1, Regularization.NONE);
+        output,
+        64,
+        Integer.getInteger("piece", 64),
+        Duration.ofMillis(1),
+        4096,
+        WhenFull.REJECT,
+        0,
+        1,
+        Regularization.NONE);
   }
 
   /**
    * The same with other largest sizes.
    *
-   * @param batch the most requests of a batch, at least 1
+   * @param batch the most requests of a worker at a time, at least 1
    * @param steps the most steps of one native call, at least 1
    * @return new options
    */

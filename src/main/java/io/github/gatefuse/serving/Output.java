@@ -30,6 +30,11 @@ public enum Output {
     };
   }
 
+  /** The values of an answer; {@link Request#check} has held them against what there can be. */
+  int size(RnnSpec spec, int steps) {
+    return (last() ? 1 : steps) * width(spec);
+  }
+
   /** Whether there is one answer for a sequence and not one for each step. */
   boolean last() {
     return this == LAST_HIDDEN || this == LAST_LOGITS;

@@ -9,7 +9,8 @@ import java.util.Objects;
  * A sequence for a {@link Batcher}, from a state of zeros.
  *
  * <p>Immutable but for the arrays, which are used in place: nobody may change them until the answer
- * is there.
+ * is there. Those of a request that was cancelled, or whose time was up, may be read until the
+ * batcher is closed.
  */
 public final class Request {
   private final float[] x;

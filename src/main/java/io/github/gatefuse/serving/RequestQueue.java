@@ -4,15 +4,12 @@ package io.github.gatefuse.serving;
 import io.github.gatefuse.serving.BatcherOptions.WhenFull;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.Comparator;
-import java.util.HashSet;
 import java.util.List;
-import java.util.Set;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
- * Requests that wait, oldest first, and how batches are picked from them.
+ * Requests that wait, oldest first, and how workers take them.
  *
  * <p>Thread-safe.
  */
@@ -26,6 +23,7 @@ final class RequestQueue {
     OVER
   }
 
+  private final int workers;
   private final int maxBatch;
   private final int capacity;
   private final boolean blocks;
@@ -35,10 +33,14 @@ final class RequestQueue {
   private final Condition work = lock.newCondition();
   private final Condition room = lock.newCondition();
   private final ArrayDeque<Pending> queue = new ArrayDeque<>();
-  private int idleWorkers;
+
+  /** Of all workers. */
+  private int running;
+
   private boolean closed;
 
-  RequestQueue(BatcherOptions options) {
+  RequestQueue(BatcherOptions options, int workers) {
+    this.workers = workers;
     maxBatch = options.maxBatch();
     capacity = options.queueCapacity();
     blocks = options.whenFull() == WhenFull.BLOCK;
@@ -57,13 +59,14 @@ final class RequestQueue {
   /**
    * Adds a request.
    *
+   * @param mayWait whether its thread may wait for room, where the options say to
    * @throws InterruptedException if the thread is interrupted while it waits for room
    */
-  Offer offer(Pending pending) throws InterruptedException {
+  Offer offer(Pending pending, boolean mayWait) throws InterruptedException {
     lock.lock();
     try {
       while (!closed && isFull()) {
-        if (!blocks) {
+        if (!blocks || !mayWait) {
           return Offer.FULL;
         }
         if (pending.isOver()) {
@@ -101,19 +104,21 @@ final class RequestQueue {
   }
 
   /**
-   * Waits until a batch is due: as large as it may be, or its oldest request has waited long
-   * enough, or the queue is closed.
+   * Takes requests for a worker. One that runs none waits until a batch is due: as large as it may
+   * be, or its oldest request has waited long enough, or the queue is closed. One that runs some
+   * takes what there is.
    *
-   * @return at least one request, longest first; null where the queue is closed and empty
+   * @param own requests that the worker runs and has not told of by {@link #ended}
+   * @return its share, oldest first; at least one where it runs none, and null where the queue is
+   *     closed and empty then
    */
-  List<Pending> take() {
+  List<Pending> take(int own) {
     lock.lock();
-    idleWorkers++;
     try {
       for (; ; ) {
-        while (!queue.isEmpty() && queue.peek().isOver()) {
-          queue.remove();
-          room.signal();
+        dropOver();
+        if (own > 0) {
+          return pick(own);
         }
         if (queue.isEmpty()) {
           if (closed) {
@@ -124,17 +129,24 @@ final class RequestQueue {
         }
         long left = queue.peek().submitted + maxDelay - System.nanoTime();
         if (closed || left <= 0 || queue.size() >= maxBatch) {
-          List<Pending> batch = pick();
-          if (!batch.isEmpty()) {
-            return batch;
+          List<Pending> picked = pick(own);
+          if (!picked.isEmpty()) {
+            return picked;
           }
-          continue;
+        } else {
+          await(left);
         }
-        await(left);
       }
     } finally {
-      idleWorkers--;
       lock.unlock();
+    }
+  }
+
+  /** Those at the head that nobody waits for any more; others go when they get there. */
+  private void dropOver() {
+    while (!queue.isEmpty() && queue.peek().isOver()) {
+      queue.remove();
+      room.signal();
     }
   }
 
@@ -146,29 +158,37 @@ final class RequestQueue {
     }
   }
 
-  /**
-   * The oldest request and those nearest to it in length: a batch of like lengths keeps all its
-   * rows to the end. Where several workers are free, each gets its share.
-   */
-  private List<Pending> pick() {
-    queue.removeIf(Pending::isOver);
-    int share = (queue.size() + idleWorkers - 1) / idleWorkers;
-    int count = Math.min(maxBatch, share);
-    List<Pending> all = new ArrayList<>(queue);
-    if (count < all.size()) {
-      int length = all.get(0).steps;
-      all.sort(Comparator.comparingInt(pending -> Math.abs(pending.steps - length)));
-      all = all.subList(0, count);
-      Set<Pending> picked = new HashSet<>(all);
-      queue.removeIf(picked::contains);
+  /** As many as make the worker's share of all that wait and run. */
+  private List<Pending> pick(int own) {
+    int share = (queue.size() + running + workers - 1) / workers;
+    int count = Math.min(share, maxBatch) - own;
+    List<Pending> picked = new ArrayList<>();
+    while (picked.size() < count && !queue.isEmpty()) {
+      Pending pending = queue.remove();
+      if (!pending.isOver()) {
+        picked.add(pending);
+      }
+    }
+    running += picked.size();
+    if (!queue.isEmpty()) {
       work.signal();
-    } else {
-      queue.clear();
     }
     room.signalAll();
-    List<Pending> batch = new ArrayList<>(all);
-    batch.sort(Comparator.comparingInt((Pending pending) -> pending.steps).reversed());
-    return batch;
+    return picked;
+  }
+
+  /**
+   * A worker runs so many requests less.
+   *
+   * @param count of those that it took
+   */
+  void ended(int count) {
+    lock.lock();
+    try {
+      running -= count;
+    } finally {
+      lock.unlock();
+    }
   }
 
   /** Takes no more requests; those that are there are taken still. */

@@ -322,6 +322,35 @@ class BatcherTest {
     }
   }
 
+  @Test
+  void anAnswerThatTheHeapDoesNotHoldFailsAlone() throws Exception {
+    int steps = 331 * 151;
+    int outputs = 2 * 9 * 7 * 11 * 31; // 2^31-2 values, more than an array may have
+    RnnSpec spec = RnnSpec.of(Cell.GRU, 1, 2).withVocabulary(3).withOutputs(outputs);
+    try (UnreliableBackend.Network network =
+            UnreliableBackend.network(spec, Networks.weights(spec, 1));
+        Batcher batcher =
+            Batcher.start(
+                network.rnn(),
+                BatcherOptions.of(Output.LOGITS)
+                    .withSizes(4, 2)
+                    .withMaxDelay(Duration.ZERO)
+                    .withWorkers(1, 1))) {
+      network.backend().hold();
+      CompletableFuture<float[]> before = batcher.submit(Request.of(new int[4]));
+      network.backend().awaitRuns(1);
+      CompletableFuture<float[]> large = batcher.submit(Request.of(new int[steps]));
+      CompletableFuture<float[]> after = batcher.submit(Request.of(new int[3]));
+      network.backend().letGo();
+      ServingException e = assertInstanceOf(ServingException.class, failure(large));
+      assertEquals(Reason.BATCH_FAILED, e.reason());
+      assertEquals(
+          "request: its answer of 2147483646 values does not fit the heap", e.getMessage());
+      assertEquals(4 * outputs, get(before).length);
+      assertEquals(3 * outputs, get(after).length);
+    }
+  }
+
   // ---- Cancelling and deadlines ----
 
   /** A batcher of one worker that is held in a run of one request. */
@@ -467,7 +496,33 @@ class BatcherTest {
     }
   }
 
+  @Test
+  void aWorkerNeverWaitsForItself() throws Exception {
+    try (Held held = new Held(1, WhenFull.BLOCK)) {
+      CompletableFuture<float[]> second = held.batcher.submit(request(3));
+      Waiting waiting = new Waiting(held.batcher, request(4));
+      // Runs on the only worker, with the queue full.
+      CompletableFuture<float[]> chained =
+          held.first.thenCompose(answer -> held.batcher.submit(request(5)));
+      held.letGo();
+      assertEquals(Reason.QUEUE_FULL, reason(chained));
+      assertEquals(3 * 8, get(second).length);
+      assertEquals(4 * 8, get(waiting.join()).length);
+    }
+  }
+
   // ---- The end ----
+
+  @Test
+  void afterTheEndADeadlineIsNoOtherFailure() {
+    try (Rnn rnn = Rnn.create(SPEC, Networks.weights(SPEC, 1))) {
+      Batcher batcher = Batcher.start(rnn, BatcherOptions.of(Output.HIDDEN));
+      batcher.close();
+      assertEquals(Reason.CLOSED, reason(batcher.submit(request(1))));
+      assertEquals(Reason.CLOSED, reason(batcher.submit(request(1).withTimeout(LONG))));
+      assertEquals(2, batcher.metrics().rejected());
+    }
+  }
 
   @Test
   void closeAnswersAllThatWasAccepted() throws Exception {
@@ -549,8 +604,11 @@ class BatcherTest {
   void aWorkerDoesNotCloseItsOwnBatcher() throws Exception {
     try (Held held = new Held(4, WhenFull.REJECT)) {
       CompletableFuture<Void> closing = held.first.thenRun(held.batcher::close);
+      CompletableFuture<Void> closingNow = held.first.thenRun(held.batcher::closeNow);
       held.letGo();
       CompletionException e = assertThrows(CompletionException.class, closing::join);
+      assertInstanceOf(IllegalStateException.class, e.getCause());
+      e = assertThrows(CompletionException.class, closingNow::join);
       assertInstanceOf(IllegalStateException.class, e.getCause());
       assertEquals(3 * 8, get(held.batcher.submit(request(3))).length);
     }
@@ -579,23 +637,29 @@ class BatcherTest {
   // ---- Batches ----
 
   @Test
-  void aBatchIsTheOldestRequestAndItsLikes() {
-    RequestQueue queue =
-        new RequestQueue(BatcherOptions.of(Output.HIDDEN).withSizes(3, 8).withWorkers(1, 1));
-    int[] lengths = {50, 3, 47, 60, 2, 51};
-    for (int length : lengths) {
+  void aWorkerTakesItsShareOldestFirst() {
+    RequestQueue queue = new RequestQueue(BatcherOptions.of(Output.HIDDEN).withSizes(4, 8), 2);
+    for (int length = 1; length <= 5; length++) {
       offer(queue, length);
     }
-    assertEquals(List.of(51, 50, 47), lengthsOf(queue.take()));
+    assertEquals(List.of(1, 2, 3), lengthsOf(queue.take(0)));
+    offer(queue, 6);
+    offer(queue, 7);
+    // Of the seven that wait and run, four are the share of each.
+    assertEquals(List.of(4), lengthsOf(queue.take(3)));
+    assertEquals(List.of(), lengthsOf(queue.take(4)));
+    queue.ended(2);
     queue.close();
-    assertEquals(List.of(60, 3, 2), lengthsOf(queue.take()));
-    assertEquals(null, queue.take());
+    assertEquals(List.of(5), lengthsOf(queue.take(2)));
+    assertEquals(List.of(6, 7), lengthsOf(queue.take(0)));
+    assertEquals(List.of(), lengthsOf(queue.take(3)));
+    assertEquals(null, queue.take(0));
   }
 
   private static void offer(RequestQueue queue, int length) {
     try {
       Pending pending = new Pending(request(1), length, System.nanoTime());
-      assertEquals(RequestQueue.Offer.ACCEPTED, queue.offer(pending));
+      assertEquals(RequestQueue.Offer.ACCEPTED, queue.offer(pending, true));
     } catch (InterruptedException e) {
       throw new AssertionError(e);
     }
@@ -603,6 +667,54 @@ class BatcherTest {
 
   private static List<Integer> lengthsOf(List<Pending> batch) {
     return batch.stream().map(pending -> pending.steps).toList();
+  }
+
+  @Test
+  void requestsJoinThoseThatRun() throws Exception {
+    try (UnreliableBackend.Network network =
+            UnreliableBackend.network(SPEC, Networks.weights(SPEC, 1));
+        Batcher batcher =
+            Batcher.start(
+                network.rnn(),
+                BatcherOptions.of(Output.HIDDEN)
+                    .withSizes(4, 8)
+                    .withMaxDelay(Duration.ZERO)
+                    .withWorkers(1, 1));
+        Offline offline = new Offline(network.rnn(), Output.HIDDEN, 40)) {
+      network.backend().hold();
+      CompletableFuture<float[]> longer = batcher.submit(request(40)); // five calls
+      network.backend().awaitRuns(1);
+      CompletableFuture<float[]> shorter = batcher.submit(request(11)); // the second and the third
+      CompletableFuture<Boolean> wasFirst = shorter.thenApply(answer -> !longer.isDone());
+      network.backend().letGo();
+      assertArrayEquals(offline.answer(request(40)), get(longer));
+      assertArrayEquals(offline.answer(request(11)), get(shorter));
+      assertTrue(wasFirst.join());
+      assertEquals(5, batcher.metrics().batches());
+      assertEquals((5 + 2) / 5.0 / 4, batcher.metrics().batchFill());
+    }
+  }
+
+  @Test
+  void whatNobodyWaitsForLeavesAtTheEndOfACall() throws Exception {
+    try (UnreliableBackend.Network network =
+            UnreliableBackend.network(SPEC, Networks.weights(SPEC, 1));
+        Batcher batcher =
+            Batcher.start(
+                network.rnn(),
+                BatcherOptions.of(Output.HIDDEN)
+                    .withSizes(2, 8)
+                    .withMaxDelay(Duration.ZERO)
+                    .withWorkers(1, 1));
+        Offline offline = new Offline(network.rnn(), Output.HIDDEN, 40)) {
+      network.backend().hold();
+      CompletableFuture<float[]> dropped = batcher.submit(request(40));
+      network.backend().awaitRuns(1);
+      assertTrue(dropped.cancel(false));
+      network.backend().letGo();
+      assertArrayEquals(offline.answer(request(9)), get(batcher.submit(request(9))));
+      assertEquals(1 + 2, batcher.metrics().batches());
+    }
   }
 
   @Test
