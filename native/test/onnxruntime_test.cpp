@@ -49,6 +49,13 @@ void refuses_other_versions() {
   version = "1.29.0";
 }
 
+// What an attribute says is held against the weights before memory is taken for it.
+void a_size_without_weights_is_named() {
+  Node node("forward");
+  node.info.integers["hidden_size"] = INT32_MAX;
+  CHECK(contains(node.create(), "W: expected [directions, rows, I]"));
+}
+
 // [rows, columns] of `width` values each: the element at (row, column).
 const float* at(const std::vector<float>& values, int64_t columns, int64_t row, int64_t column) {
   return values.data() + (row * columns + column) * kHidden;
@@ -165,6 +172,7 @@ void every_failure_is_told() {
 int main() {
   registers_its_operators();
   refuses_other_versions();
+  a_size_without_weights_is_named();
   layouts_agree();
   directions_agree();
   for (const char* direction : {"forward", "reverse", "bidirectional"}) {

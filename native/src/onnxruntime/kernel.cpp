@@ -109,8 +109,7 @@ Kernel::Kernel(const Runtime& runtime, const Kind& kind, const KernelInfo* info,
       device_(device),
       threads_(threads),
       subject_(std::move(subject)),
-      nothing_(device),
-      zeros_(nothing_.take(settings_.hidden)) {
+      nothing_(device) {
   Weights weights;
   if (!read_constants(info, &weights)) return;
   model_ = pack(weights);
@@ -385,14 +384,21 @@ void Kernel::turn(const Call& call, const Copier& copier, const float* from, int
   }
 }
 
+// Taken when they are needed: what hidden_size says has not been held against weights before.
+const float* Kernel::zeros() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return nothing_.take(settings_.hidden);
+}
+
 // The outputs of a sequence without steps: zeros, as ONNX Runtime's own operators have it.
 void Kernel::clear(const Call& call, const Copier& copier, int64_t row) const {
   const int64_t hidden = settings_.hidden;
   const int64_t directions = settings_.directions;
   const int64_t batch = call.batch;
   const bool batch_major = settings_.batch_major;
+  const float* nothing = zeros();
   const auto fill = [&](float* to, int64_t inner, int64_t stride, int64_t outer, int64_t apart) {
-    copier.copy(to, zeros_, {hidden, inner, outer, stride * hidden, apart * hidden, 0, 0});
+    copier.copy(to, nothing, {hidden, inner, outer, stride * hidden, apart * hidden, 0, 0});
   };
   const int64_t first = batch_major ? row * directions : row;  // state of the first direction
   const int64_t apart = batch_major ? 1 : batch;               // that of the second one

@@ -67,6 +67,7 @@ class Kernel {
   void give(const Call& call, const Copier& copier, const gf_io& io) const;
   void turn(const Call& call, const Copier& copier, const float* from, int64_t width, float* to,
             int32_t completion) const;
+  const float* zeros() const;
   void clear(const Call& call, const Copier& copier, int64_t row) const;
   bool directions_apart(const Call& call) const;
   bool states_apart() const;
@@ -78,11 +79,10 @@ class Kernel {
   Device device_;
   int32_t threads_;
   std::string subject_;
-  int64_t input_ = 0;  // I, where the weights are constant
-  Model model_;        // null where they are not
-  Scratch nothing_;    // H zeros
-  const float* zeros_;
-  std::mutex mutex_;
+  int64_t input_ = 0;        // I, where the weights are constant
+  Model model_;              // null where they are not
+  mutable Scratch nothing_;  // H zeros, once they are needed
+  mutable std::mutex mutex_;
   size_t leases_ = 0;
   std::vector<std::unique_ptr<Workspace>> free_;
 };
