@@ -3,9 +3,9 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 
 #include "cpu/machine.hpp"
+#include "cpu/memory.hpp"
 #include "cpu/session.hpp"
 #include "guard.hpp"
 
@@ -24,14 +24,11 @@ int32_t device_count() { return 1; }
 
 gf_status host_allocate(int64_t bytes, void** out, gf_message* message) {
   return guard(message, [&] {
-    constexpr int64_t kAlignment = 64;
-    const int64_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
-    void* memory = nullptr;
-    if (rounded > usable_memory() || posix_memalign(&memory, kAlignment, rounded) != 0) {
+    *out = allocate_zeros(64, bytes);
+    if (*out == nullptr) {
       throw Error(GF_OUT_OF_MEMORY, "host memory: %lld bytes could not be had",
                   static_cast<long long>(bytes));
     }
-    *out = std::memset(memory, 0, rounded);
   });
 }
 

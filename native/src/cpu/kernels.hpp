@@ -62,12 +62,14 @@ struct LayerWeights {
   int64_t padded = 0;   // H rounded up to whole vectors
   int64_t slots = 0;    // H / chunk
   int64_t chunk = 1;
+};
 
-  // For the backward pass, where it is prepared: the same weights with their inputs on the lanes
-  // and a row of gradients (see GradientRow) as k; without biases.
-  Pack input_back;      // over its input part
-  Pack recurrent_back;  // over its recurrent part (with reset before: less the candidate)
-  Pack candidate_back;  // with reset before: over the candidate
+// The same weights for the backward pass, with their inputs on the lanes and a row of gradients
+// (see GradientRow) as k; without biases.
+struct BackWeights {
+  Pack input;      // over its input part
+  Pack recurrent;  // over its recurrent part (with reset before: less the candidate)
+  Pack candidate;  // with reset before: over the candidate
 };
 
 // How the gradients by the pre-activations of a step lie in a row: the candidate, the other plain

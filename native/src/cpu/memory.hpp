@@ -2,13 +2,15 @@
 #pragma once
 
 #include <cstdint>
-#include <cstdlib>
 #include <new>
 #include <vector>
 
 #include "error.hpp"
 
 namespace gatefuse::cpu {
+
+// Zeroed memory for whoever frees it (std::free); null where it cannot be had. size is above 0.
+void* allocate_zeros(int64_t alignment, int64_t size);
 
 // Zeroed, aligned blocks that live as long as their owner. Knows how much it holds.
 class Arena {
@@ -18,9 +20,7 @@ class Arena {
   explicit Arena(bool measuring = false) : measuring_(measuring) {}
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
-  ~Arena() {
-    for (void* block : blocks_) std::free(block);
-  }
+  ~Arena();
 
   // An array of a * b * c elements; what is the sentence's subject where it cannot be had.
   template <class T>

@@ -181,7 +181,7 @@ Model::Model(const gf_spec* spec, const gf_model_options* options)
   }
   if (spec_.outputs > 0) {
     const int64_t vectors = divide_up(spec_.outputs, kernels_->lanes);
-    head_ = make_pack("head", spec_.directions * spec_.hidden, kernels_->head_width,
+    head_ = make_pack(arena_, "head", spec_.directions * spec_.hidden, kernels_->head_width,
                       divide_up(vectors, kernels_->head_width), precision_);
     // Lanes past the last output must not count in a softmax.
     std::fill(head_.bias + spec_.outputs, head_.bias + head_.row() * kernels_->lanes,
@@ -189,7 +189,8 @@ Model::Model(const gf_spec* spec, const gf_model_options* options)
   }
 }
 
-Pack Model::make_pack(const char* what, int64_t k, int width, int64_t groups, int32_t precision) {
+Pack Model::make_pack(Arena& arena, const char* what, int64_t k, int width, int64_t groups,
+                      int32_t precision) const {
   Pack pack;
   pack.k = k;
   pack.width = width;
@@ -199,14 +200,14 @@ Pack Model::make_pack(const char* what, int64_t k, int width, int64_t groups, in
   const int64_t lanes = kernels_->lanes;
   // The largest first: where a model cannot be had, nothing has been taken and zeroed in vain.
   if (precision == GF_FLOAT32) {
-    pack.weight = arena_.take<float>(what, pack.row(), k, lanes);
+    pack.weight = arena.take<float>(what, pack.row(), k, lanes);
   } else {
-    pack.words = arena_.take<uint32_t>(what, pack.row(), pack.words_of_column(), lanes);
+    pack.words = arena.take<uint32_t>(what, pack.row(), pack.words_of_column(), lanes);
   }
-  pack.bias = arena_.take<float>(what, pack.row(), lanes);
+  pack.bias = arena.take<float>(what, pack.row(), lanes);
   if (precision == GF_INT8) {
-    pack.scale = arena_.take<float>(what, pack.row(), lanes);
-    pack.offset = arena_.take<int32_t>(what, pack.row(), lanes);
+    pack.scale = arena.take<float>(what, pack.row(), lanes);
+    pack.offset = arena.take<int32_t>(what, pack.row(), lanes);
   }
   return pack;
 }
@@ -231,18 +232,19 @@ void Model::make_layer(LayerWeights& weights, int64_t input) {
   weights.padded = groups * lanes;
   weights.chunk = spec_.chunk;
   weights.slots = spec_.hidden / spec_.chunk;
-  weights.input = make_pack("weight_ih", input, cell.plain_blocks(), groups, precision_);
+  weights.input = make_pack(arena_, "weight_ih", input, cell.plain_blocks(), groups, precision_);
   const int own = cell.reset_before ? 2 : 0;
   weights.recurrent =
-      make_pack("weight_hh", spec_.hidden, cell.plain_blocks() - own, groups, precision_);
+      make_pack(arena_, "weight_hh", spec_.hidden, cell.plain_blocks() - own, groups, precision_);
   if (cell.reset_before) {
-    weights.reset = make_pack("weight_hh", spec_.hidden, 1, groups, precision_);
-    weights.candidate = make_pack("weight_hh", spec_.hidden, 1, groups, precision_);
+    weights.reset = make_pack(arena_, "weight_hh", spec_.hidden, 1, groups, precision_);
+    weights.candidate = make_pack(arena_, "weight_hh", spec_.hidden, 1, groups, precision_);
   }
   if (const int scans = cell.scans()) {
     const int64_t slot_groups = divide_up(weights.slots, lanes);
-    weights.scan_input = make_pack("weight_ih", input, scans, slot_groups, precision_);
-    weights.scan_recurrent = make_pack("weight_hh", spec_.hidden, scans, slot_groups, precision_);
+    weights.scan_input = make_pack(arena_, "weight_ih", input, scans, slot_groups, precision_);
+    weights.scan_recurrent =
+        make_pack(arena_, "weight_hh", spec_.hidden, scans, slot_groups, precision_);
     for (int64_t slot = weights.slots; slot < slot_groups * lanes; ++slot) {
       for (int s = 0; s < scans; ++s) {
         weights.scan_recurrent.bias[((slot / lanes) * scans + s) * lanes + slot % lanes] =
@@ -326,23 +328,36 @@ void Model::update(const float* parameters, int64_t count) {
   ++updates_;
   const std::lock_guard<std::mutex> lock(finishing_);
   if (finished_) derive();
+  if (back_.arena != nullptr) fill(back_);
+}
+
+int64_t Model::bytes() const {
+  const std::lock_guard<std::mutex> lock(finishing_);
+  return arena_.bytes() + (back_.arena == nullptr ? 0 : back_.arena->bytes());
 }
 
 void Model::finish(bool backward) {
   const std::lock_guard<std::mutex> lock(finishing_);
-  if (finished_ && (backward_ || !backward)) return;
   for (int32_t index = 0; index < spec_.tensor_count(); ++index) {
     if (!given_[index] && !spec_.tensor(index).is_bias()) {
-      throw Error(GF_INVALID_STATE, "model: expected tensor %d to be set before a session", index);
+      throw Error(GF_INVALID_STATE,
+                  "model: expected all weights to be set before a session, got none for tensor %d",
+                  index);
     }
   }
-  if (backward && !backward_) make_back_packs();
-  derive();
+  // First what may not be had: then the tensors may still change.
+  Back made;
+  const bool makes = backward && back_.arena == nullptr;
+  if (makes) made = make_back();
+  if (!finished_) derive();  // once: sessions that run read it
   finished_ = true;
+  if (makes) {
+    fill(made);
+    back_ = std::move(made);
+  }
 }
 
 void Model::derive() {
-  if (backward_) fill_back_packs();
   const StandardFloatingPoint standard;
   const int64_t table_row =
       (layers_[0].input.row() + layers_[0].scan_input.row()) * kernels_->lanes;
@@ -357,22 +372,23 @@ void Model::derive() {
 
 // ---- For the backward pass --------------------------------------------------------------------
 
-void Model::make_back_packs() {
+Model::Back Model::make_back() const {
+  Back back;
+  back.arena = std::make_unique<Arena>();
   const auto make = [&](int64_t outputs, int64_t k) {
     const int64_t vectors = divide_up(outputs, kernels_->lanes);
-    return make_pack("weights of the backward pass", k, kBackWidth, divide_up(vectors, kBackWidth),
-                     GF_FLOAT32);
+    return make_pack(*back.arena, "weights of the backward pass", k, kBackWidth,
+                     divide_up(vectors, kBackWidth), GF_FLOAT32);
   };
   for (int64_t slot = 0; slot < spec_.slots(); ++slot) {
-    LayerWeights& layer = layers_[slot];
-    layer.input_back = make(layer.input.k, gradient_row_.part());
-    layer.recurrent_back = make(spec_.hidden, gradient_row_.recurrent_size());
-    if (gradient_row_.reset_before) {
-      layer.candidate_back = make(spec_.hidden, gradient_row_.padded);
-    }
+    BackWeights weights;
+    weights.input = make(layers_[slot].input.k, gradient_row_.part());
+    weights.recurrent = make(spec_.hidden, gradient_row_.recurrent_size());
+    if (gradient_row_.reset_before) weights.candidate = make(spec_.hidden, gradient_row_.padded);
+    back.slots.push_back(weights);
   }
-  if (spec_.outputs > 0) head_back_ = make(head_.k, spec_.outputs);
-  backward_ = true;
+  if (spec_.outputs > 0) back.head = make(head_.k, spec_.outputs);
+  return back;
 }
 
 // Columns of `from` become lanes of `to`, its rows of a block the k from `place` on.
@@ -390,11 +406,11 @@ void Model::turn(const Pack& from, const PackedRows& rows, Pack& to, int64_t pla
   }
 }
 
-void Model::fill_back_packs() {
+void Model::fill(Back& back) {
   const CellInfo& cell = *spec_.cell;
   const int64_t lanes = kernels_->lanes;
   for (int64_t slot = 0; slot < spec_.slots(); ++slot) {
-    LayerWeights& layer = layers_[slot];
+    BackWeights& weights = back.slots[slot];
     int numbers[2] = {};  // of the next plain block and scan
     for (size_t b = 0; b < cell.blocks.size(); ++b) {
       const bool scan = cell.blocks[b].chunked;
@@ -403,19 +419,19 @@ void Model::fill_back_packs() {
         return PackedRows{spec_.block_rows(cell.blocks[b]), lanes, at.block * lanes};
       };
       const Place input = place(slot, false, b);
-      turn(*input.pack, rows(input), layer.input_back,
+      turn(*input.pack, rows(input), weights.input,
            scan ? gradient_row_.scan(number) : gradient_row_.block(number));
       const Place recurrent = place(slot, true, b);
       if (cell.reset_before && number == cell.candidate_block) {
-        turn(*recurrent.pack, rows(recurrent), layer.candidate_back, 0);
+        turn(*recurrent.pack, rows(recurrent), weights.candidate, 0);
         continue;
       }
       const int64_t at = scan ? gradient_row_.scan(number) : gradient_row_.recurrent_block(number);
-      turn(*recurrent.pack, rows(recurrent), layer.recurrent_back, at - gradient_row_.recurrent());
+      turn(*recurrent.pack, rows(recurrent), weights.recurrent, at - gradient_row_.recurrent());
     }
   }
   if (spec_.outputs > 0) {
-    turn(head_, {spec_.outputs, head_.width * lanes, 0}, head_back_, 0);
+    turn(head_, {spec_.outputs, head_.width * lanes, 0}, back.head, 0);
   }
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <vector>
 
@@ -36,10 +37,11 @@ class Model {
   const char* instruction() const;
   const LayerWeights& layer(int64_t slot) const { return layers_[slot]; }
   const Pack& head() const { return head_; }
-  // The head's weights with their inputs on the lanes, where backward passes are prepared.
-  const Pack& head_back() const { return head_back_; }
+  // For a model that was finished for a backward pass.
+  const BackWeights& back(int64_t slot) const { return back_.slots[slot]; }
+  const Pack& head_back() const { return back_.head; }
   const GradientRow& gradient_row() const { return gradient_row_; }
-  int64_t bytes() const { return arena_.bytes(); }
+  int64_t bytes() const;
 
   // Row `token` of the embedding, [I].
   const float* embedding(int64_t token) const { return embedding_ + token * spec_.input; }
@@ -56,12 +58,14 @@ class Model {
     int block;  // within a group of that pack
   };
 
-  Pack make_pack(const char* what, int64_t k, int width, int64_t groups, int32_t precision);
+  Pack make_pack(Arena& arena, const char* what, int64_t k, int width, int64_t groups,
+                 int32_t precision) const;
+
   void make_layer(LayerWeights& weights, int64_t input);
   Place place(int64_t slot, bool recurrent, size_t block);
   void pack_tensor(const Spec::Tensor& tensor, const float* data);
   void pack_head(const Spec::Tensor& tensor, const float* data);
-  void derive();  // what follows from the tensors
+  void derive();  // what follows from the tensors, but for the backward pass
   // Rows of a pack: so many, of which `contiguous` lie side by side in each of its groups, from
   // `offset` on.
   struct PackedRows {
@@ -70,8 +74,14 @@ class Model {
     int64_t offset;
   };
   void turn(const Pack& from, const PackedRows& rows, Pack& to, int64_t place) const;
-  void make_back_packs();
-  void fill_back_packs();
+  // What a backward pass takes besides; all of it or nothing.
+  struct Back {
+    std::unique_ptr<Arena> arena;  // null until it is asked for
+    std::vector<BackWeights> slots;
+    Pack head;
+  };
+  Back make_back() const;
+  void fill(Back& back);
   void project_tokens(const Pack& pack, float*& table);
 
   Spec spec_;
@@ -81,16 +91,15 @@ class Model {
   Arena arena_;
   LayerWeights* layers_ = nullptr;  // [slots]
   Pack head_;
-  Pack head_back_;
   GradientRow gradient_row_ = {};
-  bool backward_ = false;
   float* embedding_ = nullptr;
   float* token_tables_[2] = {};
   float* token_scan_tables_[2] = {};
   uint32_t* words_ = nullptr;  // for the products that make them
   std::vector<bool> given_;
-  std::mutex finishing_;
+  mutable std::mutex finishing_;  // guards what follows
   bool finished_ = false;
+  Back back_;
   int64_t updates_ = 0;
 };
 
