@@ -511,7 +511,8 @@ typedef struct gf_gradients {
  * any number of threads. It may be called again after the same gf_forward.
  *
  * GF_INVALID_STATE: the session keeps nothing (GF_BACKWARD_NONE), or its last gf_forward has failed
- * or there was none, or the model has been updated since. Since 1.2.
+ * (but for one whose io was null or of another size) or there was none, or the model has been
+ * updated since. Since 1.2.
  */
 GF_API gf_status gf_backward(gf_session* session, const gf_gradients* gradients);
 

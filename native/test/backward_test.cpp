@@ -83,6 +83,8 @@ void check_errors() {
   io.accumulate = 0;
   io.completion = GF_ON_STREAM;
   EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_backward(trainer.session, &io), "completion", "on the CPU");
+  io.completion = 7;
+  EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_backward(trainer.session, &io), "completion", "got 7");
   io.completion = GF_ON_RETURN;
   io.dcn = &value;
   EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_backward(trainer.session, &io), "dcn", "no cell state");
@@ -104,6 +106,43 @@ void check_errors() {
   const gf_session_options options = session_options(3, 2, 1, 0, 3);
   EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_session_create(gru.model, &options, &session),
                "backward: expected 0 .. 2, got 3");
+}
+
+// The caller's tokens are places in our memory: changed ones must not be followed.
+void check_changed_tokens() {
+  const Network network(embedded(make_spec(GF_LSTM, 6, 9)), 1);
+  Trainer trainer(network, 3, 2, 1, GF_BACKWARD_STORE);
+  Call call = random_call(network.spec, 3, 2, false, false, 1);
+  trainer.forward(call);
+  const Cotangents given = random_cotangents(network.spec, call, 2);
+  const Gradients before = trainer.backward(call, given);
+  gf_gradients io = {};
+  io.struct_size = sizeof io;
+  const int32_t token = call.tokens[3];
+  for (const int32_t wrong : {-1, network.spec.vocabulary, INT32_MAX, INT32_MIN}) {
+    call.tokens[3] = wrong;
+    EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_backward(trainer.session, &io), "tokens[t=1, b=1]",
+                 "got " + std::to_string(wrong));
+  }
+  call.tokens[3] = token;
+  CHECK(same(trainer.backward(call, given), before));
+}
+
+// Where an input is infinite, gates are at their ends and gradients finite, whatever the lanes past
+// the last unit make of it.
+void check_infinite_input() {
+  for (const int32_t set : instruction_sets()) {
+    for (const int cell : {GF_LSTM, GF_LSTM_REFINE, GF_GRU, GF_GRU_RESET_BEFORE}) {
+      const Network network(make_spec(cell, 1, 5), 1, set);
+      Trainer trainer(network, 2, 1, 1, GF_BACKWARD_STORE);
+      Call call = random_call(network.spec, 2, 1, false, false, 1);
+      call.x[0] = std::numeric_limits<float>::infinity();
+      trainer.forward(call);
+      const Gradients gradients = trainer.backward(call, random_cotangents(network.spec, call, 2));
+      for (const float value : gradients.dh0) CHECK(std::isfinite(value));
+      for (const float value : gradients.dx) CHECK(std::isfinite(value));
+    }
+  }
 }
 
 }  // namespace
@@ -130,6 +169,8 @@ int main() {
   check_update(make_spec(GF_GRU_REFINE, 5, 17), cpu);
   check_update(embedded(make_spec(GF_GRU_REFINE, 5, 17)), cpu);
   check_errors();
+  check_changed_tokens();
+  check_infinite_input();
   std::printf("worst error of a gradient: %.2g of the largest\n", worst);
   return result();
 }

@@ -247,9 +247,10 @@ void check_session_options() {
       {session_options(2, 0, 1, 0), "max_batch: expected 1 .. 2147483647, got 0"},
       {session_options(2, INT32_MIN, 1, 0), "max_batch: expected 1 .. 2147483647, got -2147483648"},
       {session_options(2, 2, -1, 0), "threads: expected 0 .. 2147483647, got -1"},
-      {session_options(2, 2, 1, GF_TIER_SLICE), "tier: expected GF_TIER_AUTO on the CPU"},
+      {session_options(2, 2, 1, GF_TIER_SLICE),
+       "tier: expected GF_TIER_AUTO (0) on the CPU, got 2"},
       {session_options(2, 2, 1, 0, 0, GF_PRODUCTS_CUBLASLT),
-       "products: expected GF_PRODUCTS_OWN on the CPU"},
+       "products: expected GF_PRODUCTS_OWN (0) on the CPU, got 1"},
       {sized(offsetof(gf_session_options, max_batch)), "max_batch: expected"},
   };
   for (const auto& one : cases) {
@@ -373,6 +374,8 @@ void check_devices_and_memory() {
   EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_host_allocate(GF_BACKEND_CPU, 0, &memory),
                "bytes: expected at least 1, got 0");
   EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_host_allocate(GF_BACKEND_CPU, 1, nullptr), "out", "null");
+  EXPECT_ERROR(GF_OUT_OF_MEMORY, gf_host_allocate(GF_BACKEND_CPU, INT64_MAX, &memory),
+               "9223372036854775807 bytes");
   EXPECT_ERROR(GF_OUT_OF_MEMORY, gf_host_allocate(GF_BACKEND_CPU, int64_t{1} << 50, &memory),
                "could not be had");
   EXPECT_ERROR(GF_INVALID_ARGUMENT, gf_session_synchronize(nullptr), "session", "null");

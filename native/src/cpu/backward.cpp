@@ -145,13 +145,15 @@ void Backward::remember(const gf_io& io) {
 
 int Backward::members_for_work() const {
   const int64_t work = io_.batch * spec_.rows() * (2 * spec_.hidden + spec_.layer_input(0));
-  const int64_t useful = std::min(work / kWorkPerThread, model_.layer(0).recurrent_back.groups);
+  const int64_t useful = std::min(work / kWorkPerThread, model_.back(0).recurrent.groups);
   return static_cast<int>(std::clamp<int64_t>(useful, 1, static_cast<int64_t>(members_.size())));
 }
 
 void Backward::propagate(const gf_gradients& gradients) {
   last_.check(model_.updates());
   check_gradients(spec_, gradients);
+  // In the caller's memory, and places in ours: whoever changed them gets an error.
+  if (io_.tokens != nullptr) batch_.check_values("tokens", io_.tokens, spec_.vocabulary);
   g_ = gradients;
   team::run(*this, barrier_, members_for_work());
 }
@@ -493,8 +495,9 @@ void Backward::step(const Member& me, const Chunk& chunk, int64_t s) {
   const LayerWeights& weights = model_.layer(chunk.slot);
   const int64_t index = chunk.offset(s);
   const int64_t padded = tape_.padded();
-  const Range groups = part(me, weights.recurrent_back.groups);
-  const int64_t back = weights.recurrent_back.width;
+  const Pack& recurrent = model_.back(chunk.slot).recurrent;
+  const Range groups = part(me, recurrent.groups);
+  const int64_t back = recurrent.width;
   const int64_t begin = groups.begin * back;
   const int64_t end = std::min(groups.end * back, weights.input.groups);
 
@@ -524,6 +527,7 @@ void Backward::step(const Member& me, const Chunk& chunk, int64_t s) {
   step.d_gated = d_gated_;
   step.stride = stride_;
   cell_.backward(weights, step, begin, end);
+  clear_padding(step, end);
   barrier_.wait();
   if (scan_ != nullptr) {
     const Range rows = part(me, step.rows);
@@ -541,23 +545,38 @@ void Backward::step(const Member& me, const Chunk& chunk, int64_t s) {
     me.add[row] = me.out[row];
   }
   const bool adds = step.masks != nullptr || !spec_.cell->cell_state;
-  kernels_.project(weights.recurrent_back, step.rows, me.in, adds ? me.add : nullptr, me.out,
-                   nullptr, groups.begin, groups.end);
+  kernels_.project(recurrent, step.rows, me.in, adds ? me.add : nullptr, me.out, nullptr,
+                   groups.begin, groups.end);
+}
+
+// Zeros for the lanes past the last unit, by the member that has them: an infinite input makes NaN
+// of their weights of zero, and products would make NaN of all with it.
+void Backward::clear_padding(const BackwardStep& step, int64_t end_group) const {
+  const int64_t padding = tape_.padded() - spec_.hidden;
+  if (padding == 0 || end_group * kernels_.lanes != tape_.padded()) return;
+  for (int row = 0; row < step.rows; ++row) {
+    float* da = step.da + row * places_.size() + spec_.hidden;
+    for (int block = 0; block < places_.plain; ++block) {
+      std::fill_n(da + places_.block(block), padding, 0.0f);
+    }
+    if (places_.apart) std::fill_n(da + places_.part(), padding, 0.0f);
+  }
 }
 
 // From the candidate's gradients to those of the reset gate.
 void Backward::through_reset(const Member& me, const Chunk& chunk, int64_t,
                              const BackwardStep& step) {
   const LayerWeights& weights = model_.layer(chunk.slot);
-  const Pack& back = weights.candidate_back;
+  const Pack& back = model_.back(chunk.slot).candidate;
   const Range groups = part(me, back.groups);
   for (int row = 0; row < step.rows; ++row) {
     me.in[row] = step.da + row * places_.size() + places_.block(places_.candidate);
     me.out[row] = d_gated_ + row * stride_;
   }
   kernels_.project(back, step.rows, me.in, nullptr, me.out, nullptr, groups.begin, groups.end);
-  cell_.reset_backward(weights, step, groups.begin * back.width,
-                       std::min(groups.end * back.width, weights.input.groups));
+  const int64_t end = std::min(groups.end * back.width, weights.input.groups);
+  cell_.reset_backward(weights, step, groups.begin * back.width, end);
+  clear_padding(step, end);
   barrier_.wait();
 }
 
@@ -597,7 +616,7 @@ void Backward::chunk_products(const Member& me, const Chunk& chunk) {
 
 // By columns.
 void Backward::input_gradient(const Member& me, const Chunk& chunk) {
-  const Pack& back = model_.layer(chunk.slot).input_back;
+  const Pack& back = model_.back(chunk.slot).input;
   const Range groups = part(me, back.groups);
   for (int i = 0; i < chunk.total(); ++i) {
     me.in[i] = da_ + i * places_.size() + places_.input();

@@ -31,21 +31,25 @@ const char* name_of(int32_t precision) {
   return precision == GF_FLOAT32 ? "float32" : precision == GF_BFLOAT16 ? "bfloat16" : "int8";
 }
 
+void only(const char* name, const char* expected, int32_t value, int32_t allowed) {
+  if (value == allowed) return;
+  throw Error(GF_INVALID_ARGUMENT, "%s: expected %s (%d) on the CPU, got %d", name, expected,
+              allowed, value);
+}
+
 const gf_session_options& checked(const gf_session_options& options, const Model& model) {
   in_range("max_steps", options.max_steps, 1, INT32_MAX);
   in_range("max_batch", options.max_batch, 1, INT32_MAX);
   in_range("threads", options.threads, 0, INT32_MAX);
   in_range("backward", options.backward, GF_BACKWARD_NONE, GF_BACKWARD_RECOMPUTE);
   if (options.backward != GF_BACKWARD_NONE && model.precision() != GF_FLOAT32) {
-    throw Error(
-        GF_INVALID_ARGUMENT,
-        "backward: expected GF_BACKWARD_NONE in %s on the CPU, which goes back in float32 only",
-        name_of(model.precision()));
+    throw Error(GF_INVALID_ARGUMENT,
+                "backward: expected GF_BACKWARD_NONE in %s on the CPU, which goes back in float32 "
+                "only; got %d",
+                name_of(model.precision()), options.backward);
   }
-  if (options.tier != GF_TIER_AUTO) wrong("tier", "GF_TIER_AUTO on the CPU", "another");
-  if (options.products != GF_PRODUCTS_OWN) {
-    wrong("products", "GF_PRODUCTS_OWN on the CPU", "another");
-  }
+  only("tier", "GF_TIER_AUTO", options.tier, GF_TIER_AUTO);
+  only("products", "GF_PRODUCTS_OWN", options.products, GF_PRODUCTS_OWN);
   return options;
 }
 
@@ -58,6 +62,7 @@ gf_session_options of_block(gf_session_options options) {
 }
 
 void check_completion(int32_t completion) {
+  in_range("completion", completion, GF_ON_RETURN, GF_ON_STREAM);
   if (completion != GF_ON_RETURN) wrong("completion", "GF_ON_RETURN on the CPU", "GF_ON_STREAM");
 }
 
@@ -87,9 +92,8 @@ Session::Session(Model& model, const gf_session_options& options, Memory memory)
       tape_(model, arena_, block_options_, segment_),
       asked_threads_(options.threads),
       masks_(model, block_options_, batch_, arena_) {
-  const int most = usable_processors();
-  threads_ = options.threads == 0 ? most : options.threads;
-  threads_ = memory == kTaken ? team::prepare(threads_) : std::min(threads_, most);
+  threads_ = options.threads == 0 ? usable_processors() : options.threads;
+  threads_ = memory == kTaken ? team::prepare(threads_) : team::members(threads_);
   const LayerWeights& layer = model_.layer(0);
   const int64_t lanes = kernels_.lanes;
   const int64_t padded = layer.padded;

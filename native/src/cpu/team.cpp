@@ -172,11 +172,12 @@ void Barrier::wait() {
 
 namespace team {
 
-int prepare(int members) {
+int members(int asked) { return std::min({asked, limit(), kMostWorkers + 1}); }
+
+int prepare(int asked) {
   Workers& them = workers();
   const std::lock_guard<std::mutex> lock(them.growing);
-  const int most = std::min(limit(), kMostWorkers + 1);
-  const int wanted = members < most ? members : most;
+  const int wanted = members(asked);
   while (them.count < wanted - 1) {
     them.all[them.count] = start_worker();
     them.count.fetch_add(1, std::memory_order_release);

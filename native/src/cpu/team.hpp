@@ -38,9 +38,12 @@ class Job {
 // moment, and does the rest itself: results do not depend on how many there are. Thread-safe.
 namespace team {
 
-// Makes sure that a call can find workers - 1 others, up to usable_processors() - 1 in all, and
-// gives the number of members that a call can have. Starts threads; called when a session is made.
-int prepare(int members);
+// The members that a call can have where so many are asked for.
+int members(int asked);
+
+// Makes sure that a call finds them, and gives their number. Starts threads; called when a session
+// is made.
+int prepare(int asked);
 
 // Lets tests run more members than there are processors.
 void set_limit_for_tests(int members);
