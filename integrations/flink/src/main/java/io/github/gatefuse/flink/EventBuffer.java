@@ -56,6 +56,11 @@ final class EventBuffer<IN> {
     return size;
   }
 
+  /** By the keys that have waiting events; a view. */
+  Map<Object, ?> byKey() {
+    return first;
+  }
+
   /** Moves the first event of every key into a step. */
   void take(List<Event<IN>> step) {
     Iterator<Map.Entry<Object, Event<IN>>> heads = first.entrySet().iterator();

@@ -6,7 +6,6 @@ import io.github.gatefuse.flink.EventBuffer.Event;
 import java.util.ArrayList;
 import java.util.List;
 import org.apache.flink.api.common.state.StateTtlConfig;
-import org.apache.flink.api.common.state.ValueState;
 import org.apache.flink.api.common.state.ValueStateDescriptor;
 import org.apache.flink.api.common.typeutils.TypeSerializer;
 import org.apache.flink.metrics.Counter;
@@ -33,7 +32,7 @@ final class ScoringOperator<IN, OUT> extends AbstractStreamOperator<OUT>
 
   private transient RnnSpec spec;
   private transient StepRunner runner;
-  private transient ValueState<float[]> state;
+  private transient KeyStates keyStates;
   private transient EventBuffer<IN> waiting;
   private transient List<Event<IN>> step;
   private transient float[][] states;
@@ -66,7 +65,9 @@ final class ScoringOperator<IN, OUT> extends AbstractStreamOperator<OUT>
     if (settings.timeToLive() != null) {
       descriptor.enableTimeToLive(StateTtlConfig.newBuilder(settings.timeToLive()).build());
     }
-    state = context.getKeyedStateStore().getState(descriptor);
+    keyStates =
+        KeyStates.of(
+            this, getKeyedStateBackend(), context.getKeyedStateStore().getState(descriptor));
   }
 
   @Override
@@ -195,11 +196,11 @@ final class ScoringOperator<IN, OUT> extends AbstractStreamOperator<OUT>
       emit(r, rows, step.get(r));
     }
     step.clear();
+    keyStates.settle(getCurrentKey(), waiting.byKey());
   }
 
   private void load(int r, int rows, Event<IN> event) throws Exception {
-    setCurrentKey(event.key);
-    float[] values = state.value();
+    float[] values = keyStates.get(event.key);
     boolean begins = settings.start() != null && settings.start().begins(event.value);
     if (values == null || begins) {
       values = new float[runner.stateLength()];
@@ -216,8 +217,7 @@ final class ScoringOperator<IN, OUT> extends AbstractStreamOperator<OUT>
   private void emit(int r, int rows, Event<IN> event) throws Exception {
     // Into the array that Flink gave, or its copy of it if a snapshot is still being written.
     runner.store(r, rows, states[r]);
-    setCurrentKey(event.key);
-    state.update(states[r]);
+    keyStates.put(event.key, states[r]);
     states[r] = null;
     OUT result = settings.result().result(event.value, runner.outputs(r));
     if (result != null) {
