@@ -113,7 +113,7 @@ public final class MatchTask implements Task {
   private Rollout rollout(Trainer trainer, long seed, long index, int sequences) {
     MatchRooms rooms = new MatchRooms(delay, seed, index * sequences, sequences);
     Draw draw = Draw.of(seed ^ ACTIONS, index);
-    return Rollout.run(trainer.rnn(), rooms, delay, sequences, draw, trainer.options().threads());
+    return Rollout.run(trainer, rooms, delay, sequences, draw);
   }
 
   /** Rooms in which nobody moves. */

@@ -7,6 +7,7 @@ import io.github.gatefuse.Session;
 import io.github.gatefuse.SessionOptions;
 import io.github.gatefuse.State;
 import io.github.gatefuse.training.Batch;
+import io.github.gatefuse.training.Trainer;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
@@ -19,13 +20,14 @@ import java.nio.FloatBuffer;
  */
 record Rollout(MatchRooms rooms, Batch batch) {
   /**
-   * Lets a network act, each action drawn by its probability.
+   * Lets a network act, each action drawn by its probability. It acts with the zoneout that it is
+   * trained with, which is part of what it computes.
    *
    * @param rooms freshly opened
    * @param draw for the actions
-   * @param threads of the network
    */
-  static Rollout run(Rnn rnn, MatchRooms rooms, int delay, int count, Draw draw, int threads) {
+  static Rollout run(Trainer trainer, MatchRooms rooms, int delay, int count, Draw draw) {
+    Rnn rnn = trainer.rnn();
     int steps = MatchRooms.steps(delay);
     int width = count * MatchRooms.INPUTS;
     int outputs = rnn.spec().outputs();
@@ -39,7 +41,10 @@ record Rollout(MatchRooms rooms, Batch batch) {
     FloatBuffer input = floats(watched * width);
     FloatBuffer logits = floats(watched * count * outputs);
     State state = State.zeros(rnn.spec(), count);
-    SessionOptions options = SessionOptions.of(watched, count).withThreads(threads);
+    SessionOptions options =
+        SessionOptions.of(watched, count)
+            .withThreads(trainer.options().threads())
+            .withRegularization(trainer.options().regularization());
     try (Session session = rnn.session(options)) {
       ForwardCall call = session.call().input(input).state(state).logits(logits);
       input.put(0, x, 0, watched * width);

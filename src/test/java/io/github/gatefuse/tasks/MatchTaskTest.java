@@ -4,12 +4,15 @@ package io.github.gatefuse.tasks;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.gatefuse.Cell;
+import io.github.gatefuse.Regularization;
 import io.github.gatefuse.RnnSpec;
 import io.github.gatefuse.WeightInit;
+import io.github.gatefuse.testing.Networks;
 import io.github.gatefuse.training.Batch;
 import io.github.gatefuse.training.Evaluation;
 import io.github.gatefuse.training.Trainer;
@@ -149,6 +152,25 @@ class MatchTaskTest {
       }
       Evaluation after = practice.evaluate(trainer, Long.MAX_VALUE);
       assertTrue(after.accuracy() > 0.8, after.toString());
+    }
+  }
+
+  /** Zoneout of a rate near one hides the cue; without it the same weights act otherwise. */
+  @Test
+  void aNetworkActsWithTheZoneoutThatItIsTrainedWith() {
+    Regularization zoneout = Regularization.NONE.withZoneout(0.99, 0.99);
+    assertNotEquals(success(Regularization.NONE), success(zoneout));
+  }
+
+  private static double success(Regularization regularization) {
+    MatchTask task = new MatchTask(2);
+    RnnSpec spec = task.network(Cell.LSTM, 8);
+    TrainingOptions options =
+        TrainingOptions.of(task.steps(), 100, task.objective())
+            .withThreads(1)
+            .withRegularization(regularization);
+    try (Trainer trainer = Trainer.create(spec, Networks.weights(spec, 1, 10), options)) {
+      return task.practice(1, 100).evaluate(trainer, Long.MAX_VALUE).accuracy();
     }
   }
 
