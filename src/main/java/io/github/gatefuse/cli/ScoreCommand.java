@@ -54,7 +54,7 @@ final class ScoreCommand implements Command {
         Option.value(
             "--precision",
             "NAME",
-            "what the operands of products are rounded to: float32, tf32,\nbfloat16 or float16 (float32)"),
+            "what the operands of products are rounded to: float32, tf32,\nbfloat16, float16 or int8 (float32)"),
         Option.value("--threads", "N", "use at most N threads (all that the process may use)"),
         Option.value("--batch", "N", "score up to N lines at a time (256)"),
         Option.value(

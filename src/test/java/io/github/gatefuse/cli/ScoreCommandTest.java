@@ -12,6 +12,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.github.gatefuse.Backend;
 import io.github.gatefuse.DeviceReport;
 import io.github.gatefuse.Devices;
+import io.github.gatefuse.Precision;
 import io.github.gatefuse.cli.CommandLine.Outcome;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -423,6 +424,15 @@ class ScoreCommandTest {
   void withoutTheLauncherAModelMustBeNamed() {
     Outcome outcome = CommandLine.run("score", "-");
     assertRefused(outcome, "--model: expected a FILE, since gatefuse.home is not set");
+  }
+
+  @Test
+  void helpNamesEveryPrecision() {
+    String help = CommandLine.run("score", "--help").out();
+    String line = help.lines().dropWhile(l -> !l.contains("--precision")).limit(2).toList() + "";
+    for (Precision precision : Precision.values()) {
+      assertTrue(line.contains(precision.id()), precision + ": " + line);
+    }
   }
 
   @Test
