@@ -216,7 +216,8 @@ public final class Trainer implements AutoCloseable {
    *
    * @param batch at most as large as the options say
    * @return what it found
-   * @throws IllegalArgumentException in words, if the batch does not fit the network or the loss
+   * @throws IllegalArgumentException in words, if the batch does not fit the network or the loss,
+   *     or the learning rate of the step is negative or not finite
    * @throws DivergedException if a number is not finite; nothing has changed then
    */
   public StepReport step(Batch batch) {
@@ -230,10 +231,11 @@ public final class Trainer implements AutoCloseable {
    * @param objective what is to become smaller
    * @return what it found
    * @throws IllegalArgumentException in words, if the batch does not fit the network or the
-   *     objective
+   *     objective, or the learning rate of the step is negative or not finite
    * @throws DivergedException if a number is not finite; nothing has changed then
    */
   public StepReport step(Batch batch, Objective objective) {
+    double rate = rate();
     forward.training(steps);
     State end = run(batch, carried);
     int count = batch.steps() * batch.sequences() * spec.outputs();
@@ -249,13 +251,21 @@ public final class Trainer implements AutoCloseable {
     if (!Double.isFinite(norm)) {
       throw new DivergedException(steps, "the norm of the gradient is " + norm);
     }
-    double rate = options.rate().at(steps);
     double scale = norm > options.clipping() ? options.clipping() / norm : 1;
     adam.update(values, slopes, steps + 1, rate, scale);
     parameters.all().put(values);
     rnn.update(parameters);
     carried = end;
     return new StepReport(steps++, outcome.loss(), outcome.accuracy(), norm, rate);
+  }
+
+  private double rate() {
+    double rate = options.rate().at(steps);
+    if (!(rate >= 0) || Double.isInfinite(rate)) {
+      throw new IllegalArgumentException(
+          "learning rate of step " + steps + ": expected at least 0, got " + rate);
+    }
+    return rate;
   }
 
   /**

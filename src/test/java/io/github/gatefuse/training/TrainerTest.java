@@ -25,9 +25,11 @@ import java.util.Random;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The trainer against what it is made of, and what it promises about bits and files. */
 class TrainerTest {
@@ -389,6 +391,28 @@ class TrainerTest {
     assertThrows(IllegalArgumentException.class, () -> Adam.standard().withBetas(1, 0.9));
     assertThrows(IllegalArgumentException.class, () -> LearningRate.constant(Double.NaN));
     assertThrows(IllegalArgumentException.class, () -> Batch.of(2, 2, new int[3], new int[4]));
+  }
+
+  private static void refused(String message, Executable body) {
+    assertEquals(message, assertThrows(IllegalArgumentException.class, body).getMessage());
+  }
+
+  @ParameterizedTest
+  @ValueSource(doubles = {-1, Double.NaN, Double.POSITIVE_INFINITY})
+  void refusesWhatIsNoLearningRateBeforeAnythingChanges(double bad) {
+    double[] rate = {bad};
+    TrainingOptions options = options(SPEC).withRate(step -> step == 1 ? rate[0] : 0.01);
+    float[] expected = afterTwoSteps(options(SPEC));
+    try (Trainer trainer = Trainer.create(SPEC, initial(SPEC), options)) {
+      trainer.step(batch(1));
+      float[] before = all(trainer.weights());
+      refused(
+          "learning rate of step 1: expected at least 0, got " + bad, () -> trainer.step(batch(2)));
+      assertArrayEquals(before, all(trainer.weights()));
+      rate[0] = 0.01;
+      trainer.step(batch(2));
+      assertArrayEquals(expected, all(trainer.weights()));
+    }
   }
 
   private static void wrong(Trainer trainer, Batch batch, String part) {

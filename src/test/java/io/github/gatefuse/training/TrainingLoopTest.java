@@ -4,6 +4,7 @@ package io.github.gatefuse.training;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.gatefuse.Backend;
@@ -20,6 +21,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 
 /** When a loop ends, what it keeps, and that it goes on to the same bits. */
@@ -215,5 +217,26 @@ class TrainingLoopTest {
     LearningRate steps = LearningRate.constant(1).withStepDecay(3, 0.5);
     assertEquals(1, steps.at(2));
     assertEquals(0.25, steps.at(6));
+    assertEquals(1, LearningRate.constant(1).withWarmup(0).at(0));
+  }
+
+  @Test
+  void refusesSchedulesThatAreNone() {
+    LearningRate rate = LearningRate.constant(1);
+    refused("warmup: expected at least 0 steps, got -1", () -> rate.withWarmup(-1));
+    refused("cosine decay: expected at least 1 step, got 0", () -> rate.withCosineDecay(0, 0.1));
+    refused(
+        "cosine decay: expected a share from 0 to 1, got NaN",
+        () -> rate.withCosineDecay(1, Double.NaN));
+    refused(
+        "cosine decay: expected a share from 0 to 1, got -0.1",
+        () -> rate.withCosineDecay(1, -0.1));
+    refused("step decay: expected at least 1 step, got 0", () -> rate.withStepDecay(0, 0.5));
+    refused(
+        "step decay: expected a factor of at least 0, got -0.5", () -> rate.withStepDecay(1, -0.5));
+  }
+
+  private static void refused(String message, Executable schedule) {
+    assertEquals(message, assertThrows(IllegalArgumentException.class, schedule).getMessage());
   }
 }
