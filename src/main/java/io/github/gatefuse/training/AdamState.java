@@ -22,12 +22,16 @@ final class AdamState {
   }
 
   /**
-   * Moves the values against their gradients.
+   * Moves values against their gradients. The moments stay until {@link #remember}, so that a step
+   * may still come to nothing.
    *
+   * @param gradients become what the moments take in: scaled, and with the decay that goes there
+   * @param moved receives the values as they become
    * @param step 1 for the first
    * @param scale with which the gradients are multiplied first
    */
-  void update(float[] values, float[] gradients, long step, double rate, double scale) {
+  void move(
+      float[] values, float[] gradients, float[] moved, long step, double rate, double scale) {
     double correction1 = 1 - Math.pow(settings.beta1(), step);
     double correction2 = 1 - Math.pow(settings.beta2(), step);
     float size = (float) (rate / correction1);
@@ -38,15 +42,17 @@ final class AdamState {
       double decay = settings.decayed().test(parameter) ? settings.decay() : 0;
       float keep = settings.decoupled() ? (float) (1 - rate * decay) : 1;
       float penalty = settings.decoupled() ? 0 : (float) decay;
-      update(values, gradients, begin, end, size, root, keep, penalty, (float) scale);
+      move(values, gradients, moved, begin, end, size, root, keep, penalty, (float) scale);
       begin = end;
     }
   }
 
-  // One plain loop over arrays of one index, of which HotSpot makes vector instructions.
-  private void update(
+  // Plain loops over arrays of one index, of which HotSpot makes vector instructions.
+
+  private void move(
       float[] values,
       float[] gradients,
+      float[] moved,
       int begin,
       int end,
       float size,
@@ -63,9 +69,25 @@ final class AdamState {
       float gradient = gradients[i] * scale + penalty * values[i];
       float mean = beta1 * first[i] + rest1 * gradient;
       float square = beta2 * second[i] + rest2 * gradient * gradient;
-      first[i] = mean;
-      second[i] = square;
-      values[i] = keep * values[i] - size * mean / ((float) Math.sqrt(square) * root + epsilon);
+      gradients[i] = gradient;
+      moved[i] = keep * values[i] - size * mean / ((float) Math.sqrt(square) * root + epsilon);
+    }
+  }
+
+  /**
+   * Ends a step.
+   *
+   * @param gradients as {@link #move} left them
+   */
+  void remember(float[] gradients) {
+    float beta1 = (float) settings.beta1();
+    float rest1 = (float) (1 - settings.beta1());
+    float beta2 = (float) settings.beta2();
+    float rest2 = (float) (1 - settings.beta2());
+    for (int i = 0; i < gradients.length; i++) {
+      float gradient = gradients[i];
+      first[i] = beta1 * first[i] + rest1 * gradient;
+      second[i] = beta2 * second[i] + rest2 * gradient * gradient;
     }
   }
 }

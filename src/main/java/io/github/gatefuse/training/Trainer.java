@@ -44,7 +44,6 @@ public final class Trainer implements AutoCloseable {
   private final BackwardCall backward;
   private final Parameters parameters;
   private final Parameters gradients;
-  private final float[] values;
   private final float[] slopes;
   private final AdamState adam;
   private final FloatBuffer input;
@@ -54,6 +53,13 @@ public final class Trainer implements AutoCloseable {
   private final FloatBuffer gradientMemory;
   private final float[] logits;
   private final float[] gradient;
+
+  /** The parameters once more, as an array. */
+  private float[] values;
+
+  /** What they become in a step, until the network has taken it. */
+  private float[] moved;
+
   private State carried;
   private long steps;
 
@@ -66,6 +72,7 @@ public final class Trainer implements AutoCloseable {
     parameters = Parameters.of(spec, initial);
     gradients = Parameters.zeros(spec);
     values = new float[parameters.count()];
+    moved = new float[parameters.count()];
     slopes = new float[parameters.count()];
     parameters.all().get(values);
     adam = new AdamState(spec, options.optimizer(), parameters.count());
@@ -212,27 +219,33 @@ public final class Trainer implements AutoCloseable {
   }
 
   /**
-   * Learns from a batch, with the loss of the options.
+   * Learns from a batch, with the loss of the options. After an exception nothing has changed, and
+   * the step may be tried again, unless it was the backend that failed.
    *
    * @param batch at most as large as the options say
    * @return what it found
    * @throws IllegalArgumentException in words, if the batch does not fit the network or the loss,
    *     or the learning rate of the step is negative or not finite
-   * @throws DivergedException if a number is not finite; nothing has changed then
+   * @throws IllegalStateException if a session of {@link #rnn} is in use or has enqueued calls
+   * @throws DivergedException if a number is not finite
+   * @throws GatefuseException if the backend fails
    */
   public StepReport step(Batch batch) {
     return step(batch, options.loss());
   }
 
   /**
-   * Learns from a batch, with another objective.
+   * Learns from a batch, with another objective. After an exception nothing has changed, and the
+   * step may be tried again, unless it was the backend that failed.
    *
    * @param batch at most as large as the options say
    * @param objective what is to become smaller
    * @return what it found
    * @throws IllegalArgumentException in words, if the batch does not fit the network or the
    *     objective, or the learning rate of the step is negative or not finite
-   * @throws DivergedException if a number is not finite; nothing has changed then
+   * @throws IllegalStateException if a session of {@link #rnn} is in use or has enqueued calls
+   * @throws DivergedException if a number is not finite
+   * @throws GatefuseException if the backend fails
    */
   public StepReport step(Batch batch, Objective objective) {
     double rate = rate();
@@ -252,9 +265,9 @@ public final class Trainer implements AutoCloseable {
       throw new DivergedException(steps, "the norm of the gradient is " + norm);
     }
     double scale = norm > options.clipping() ? options.clipping() / norm : 1;
-    adam.update(values, slopes, steps + 1, rate, scale);
-    parameters.all().put(values);
-    rnn.update(parameters);
+    adam.move(values, slopes, moved, steps + 1, rate, scale);
+    update();
+    adam.remember(slopes);
     carried = end;
     return new StepReport(steps++, outcome.loss(), outcome.accuracy(), norm, rate);
   }
@@ -266,6 +279,23 @@ public final class Trainer implements AutoCloseable {
           "learning rate of step " + steps + ": expected at least 0, got " + rate);
     }
     return rate;
+  }
+
+  /** Gives the network the moved values; where it refuses them all stays as it was. */
+  private void update() {
+    parameters.all().put(moved);
+    boolean updated = false;
+    try {
+      rnn.update(parameters);
+      updated = true;
+    } finally {
+      if (!updated) {
+        parameters.all().put(values);
+      }
+    }
+    float[] before = values;
+    values = moved;
+    moved = before;
   }
 
   /**

@@ -14,6 +14,7 @@ import io.github.gatefuse.GatefuseException;
 import io.github.gatefuse.Regularization;
 import io.github.gatefuse.RnnOptions;
 import io.github.gatefuse.RnnSpec;
+import io.github.gatefuse.Session;
 import io.github.gatefuse.WeightInit;
 import io.github.gatefuse.Weights;
 import io.github.gatefuse.io.SafetensorsWriter;
@@ -25,6 +26,7 @@ import java.util.Random;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -412,6 +414,43 @@ class TrainerTest {
       rate[0] = 0.01;
       trainer.step(batch(2));
       assertArrayEquals(expected, all(trainer.weights()));
+    }
+  }
+
+  /** Of a step that the network refuses nothing stays, so that it may be tried again. */
+  @Test
+  @Timeout(60)
+  void aRefusedStepChangesNothing() throws InterruptedException {
+    TrainingOptions options = options(SPEC).withOptimizer(Adam.standard().withPenalty(0.1));
+    float[] expected = afterTwoSteps(options);
+    try (Trainer trainer = Trainer.create(SPEC, initial(SPEC), options)) {
+      trainer.step(batch(1));
+      float[] before = all(trainer.weights());
+      Evaluation evaluation = trainer.evaluate(i -> batch(3), 1);
+      // Another session is in use for far longer than a step takes.
+      try (Session other = trainer.rnn().session(40_000, 10)) {
+        Thread user = new Thread(() -> other.forward(40_000, 10, new float[40_000 * 10 * 3]));
+        user.start();
+        while (!isInUse(other)) {
+          Thread.sleep(1);
+        }
+        assertThrows(IllegalStateException.class, () -> trainer.step(batch(2)));
+        user.join();
+      }
+      assertEquals(1, trainer.steps());
+      assertArrayEquals(before, all(trainer.weights()));
+      assertEquals(evaluation, trainer.evaluate(i -> batch(3), 1));
+      trainer.step(batch(2));
+      assertArrayEquals(expected, all(trainer.weights()));
+    }
+  }
+
+  private static boolean isInUse(Session session) {
+    try {
+      session.call();
+      return false;
+    } catch (IllegalStateException e) {
+      return true;
     }
   }
 
