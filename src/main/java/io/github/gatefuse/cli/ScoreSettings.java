@@ -4,8 +4,6 @@ package io.github.gatefuse.cli;
 import io.github.gatefuse.Backend;
 import io.github.gatefuse.Precision;
 import io.github.gatefuse.RnnOptions;
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -96,23 +94,13 @@ record ScoreSettings(
   }
 
   private void refuseToOverwrite(Path output) {
+    Destinations files = new Destinations();
     for (Source source : sources) {
-      if (source.path() != null && isSame(source.path(), output)) {
-        throw new CommandException(
-            "--per-line=" + output + ": would overwrite what is to be scored");
+      if (source.path() != null) {
+        files.read(source.path(), "what is to be scored");
       }
     }
-    if (isSame(model, output)) {
-      throw new CommandException("--per-line=" + output + ": would overwrite the model");
-    }
-  }
-
-  private static boolean isSame(Path input, Path output) {
-    try {
-      return Files.isRegularFile(output) && Files.isSameFile(input, output);
-    } catch (IOException e) {
-      throw new CommandException(output + ": cannot read: " + e.getMessage(), e);
-    }
+    files.read(model, "the model").write("--per-line=" + output, output, "the scores");
   }
 
   /** The bytes of all sources, or -1 if that is not known. */

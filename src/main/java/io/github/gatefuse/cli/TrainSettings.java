@@ -7,6 +7,7 @@ import io.github.gatefuse.Regularization;
 import io.github.gatefuse.RnnOptions;
 import io.github.gatefuse.RnnSpec;
 import io.github.gatefuse.training.LearningRate;
+import io.github.gatefuse.training.TrainingLoop;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -73,9 +74,13 @@ record TrainSettings(
             .withWarmup(20)
             .withCosineDecay(bySteps ? steps : STEPS_OF_DECAY, 0.1);
     RnnSpec spec = spec(arguments);
+    Path out = out(arguments);
+    Path checkpoint = arguments.value("--checkpoint").map(Source::path).orElse(null);
+    Path metrics = arguments.value("--metrics").map(Source::path).orElse(null);
+    refuseToOverwrite(files, out, checkpoint, metrics);
     return new TrainSettings(
         files,
-        out(arguments, files),
+        out,
         steps,
         bySteps ? Duration.ofDays(3650) : Duration.ofNanos((long) (minutes * 60e9)),
         spec,
@@ -85,14 +90,14 @@ record TrainSettings(
         regularization(arguments, spec),
         bySteps ? Math.max(1, Math.min(200, steps / 5)) : 200,
         arguments.integer("--seed", 0, Integer.MAX_VALUE, 1),
-        arguments.value("--checkpoint").map(Source::path).orElse(null),
-        arguments.value("--metrics").map(Source::path).orElse(null),
+        checkpoint,
+        metrics,
         network(arguments),
         arguments.integer("--threads", 1, 1024, 0),
         !arguments.has("--no-progress"));
   }
 
-  private static Path out(Arguments arguments, List<Path> files) {
+  private static Path out(Arguments arguments) {
     Path out =
         Source.path(
             arguments
@@ -105,12 +110,22 @@ record TrainSettings(
     if (Files.isDirectory(out)) {
       throw new CommandException(out + ": expected a file, got a directory");
     }
-    for (Path file : files) {
-      if (file.toAbsolutePath().normalize().equals(out.toAbsolutePath().normalize())) {
-        throw new CommandException(out + ": would overwrite what is to be learnt from");
-      }
-    }
     return out;
+  }
+
+  private static void refuseToOverwrite(List<Path> files, Path out, Path checkpoint, Path metrics) {
+    Destinations all = new Destinations();
+    files.forEach(file -> all.read(file, "what is to be learnt from"));
+    all.write("--out=" + out, out, "the model");
+    if (checkpoint != null) {
+      String name = "--checkpoint=" + checkpoint;
+      Path best = TrainingLoop.bestFile(checkpoint);
+      all.write(name, checkpoint, "the checkpoint");
+      all.write(name + " with " + best, best, "the checkpoint's best parameters");
+    }
+    if (metrics != null) {
+      all.write("--metrics=" + metrics, metrics, "the metrics");
+    }
   }
 
   private static RnnSpec spec(Arguments arguments) {

@@ -230,8 +230,7 @@ public final class TrainingLoop {
 
   /**
    * The same with a checkpoint: written after every evaluation and at the end, and gone on from
-   * where it exists when the run begins. The best parameters lie beside it, in a file of that name
-   * with {@code .best} behind it.
+   * where it exists when the run begins. The best parameters lie beside it, in {@link #bestFile}.
    *
    * @param file where
    * @return a new loop
@@ -240,6 +239,16 @@ public final class TrainingLoop {
     TrainingLoop copy = copy();
     copy.checkpoint = file;
     return copy;
+  }
+
+  /**
+   * Where the best parameters of a run with a checkpoint lie.
+   *
+   * @param checkpoint that of {@link #withCheckpoint}
+   * @return a file beside it, of its name with {@code .best} behind it
+   */
+  public static Path bestFile(Path checkpoint) {
+    return checkpoint.resolveSibling(checkpoint.getFileName() + ".best");
   }
 
   /**
@@ -405,13 +414,9 @@ public final class TrainingLoop {
           bestStep);
     }
 
-    private Path bestFile() {
-      return checkpoint.resolveSibling(checkpoint.getFileName() + ".best");
-    }
-
     private void saveBest() {
       if (checkpoint != null) {
-        SafetensorsWriter.create().add(Checkpoint.LAYERS, best).write(bestFile());
+        SafetensorsWriter.create().add(Checkpoint.LAYERS, best).write(bestFile(checkpoint));
       }
     }
 
@@ -435,13 +440,13 @@ public final class TrainingLoop {
       nanosBefore = Long.parseLong(notes.getOrDefault("nanoseconds", "0"));
       stale = Integer.parseInt(notes.getOrDefault("stale", "0"));
       bestStep = Long.parseLong(notes.getOrDefault("best_step", "0"));
-      if (notes.containsKey("best_loss") && Files.exists(bestFile())) {
+      if (notes.containsKey("best_loss") && Files.exists(bestFile(checkpoint))) {
         bestEvaluation =
             new Evaluation(
                 Double.parseDouble(notes.get("best_loss")),
                 Double.parseDouble(notes.getOrDefault("best_accuracy", "0")),
                 Double.parseDouble(notes.getOrDefault("best_weight", "0")));
-        try (Safetensors file = Safetensors.open(bestFile())) {
+        try (Safetensors file = Safetensors.open(bestFile(checkpoint))) {
           best = Checkpoint.parameters(file, spec);
         }
       }

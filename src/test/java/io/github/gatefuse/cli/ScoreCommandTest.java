@@ -329,6 +329,10 @@ class ScoreCommandTest {
         "--per-line=" + file + ": would overwrite what is to be scored");
     assertRefused(
         score("--per-line=" + model, file), "--per-line=" + model + ": would overwrite the model");
+    Path link = Files.createSymbolicLink(folder.resolve("link"), Path.of(file));
+    assertRefused(
+        score("--per-line=" + link, file),
+        "--per-line=" + link + ": would overwrite what is to be scored");
     assertEquals("a\n", Files.readString(Path.of(file)));
   }
 

@@ -193,6 +193,48 @@ class TrainCommandTest {
     assertTrue(few.err().contains("expected enough lines"), few.err());
   }
 
+  @Test
+  void noFileIsWrittenThatIsReadOrWrittenTwice() throws IOException {
+    Path link = Files.createSymbolicLink(folder.resolve("link"), text);
+    Path hard = Files.createLink(folder.resolve("hard"), text);
+    Path toBe = Files.createSymbolicLink(folder.resolve("to-be"), model.getFileName());
+    Path best = folder.resolve("text.best");
+    Files.createSymbolicLink(best, text);
+    byte[] before = Files.readAllBytes(text);
+    String read = "what is to be learnt from";
+    for (Path same : List.of(text, link, hard)) {
+      refusesToOverwrite(read, "--out", same);
+      refusesToOverwrite(read, "--metrics", same);
+      refusesToOverwrite(read, "--checkpoint", same);
+    }
+    refusesToOverwrite(read, "--checkpoint", folder.resolve("text"));
+    for (Path same : List.of(model, toBe, folder.resolve("no/../model.safetensors"))) {
+      refusesToOverwrite("the model", "--metrics", same);
+      refusesToOverwrite("the model", "--checkpoint", same);
+    }
+    Path other = folder.resolve("other");
+    refusesToOverwrite("the checkpoint", "--metrics", other, "--checkpoint", other + "");
+    refusesToOverwrite(
+        "the checkpoint's best parameters",
+        "--metrics",
+        folder.resolve("other.best"),
+        "--checkpoint",
+        other + "");
+    assertArrayEquals(before, Files.readAllBytes(text));
+    assertTrue(Files.notExists(model) && Files.notExists(other));
+  }
+
+  private void refusesToOverwrite(String what, String option, Path path, String... more) {
+    List<String> words = new ArrayList<>(List.of(more));
+    words.addAll(List.of("--steps", "1", option, path.toString()));
+    Outcome outcome = train(words.toArray(String[]::new));
+    assertEquals(2, outcome.code(), option + " " + path);
+    assertTrue(
+        outcome.err().startsWith("gatefuse: " + option + "=" + path)
+            && outcome.err().endsWith(": would overwrite " + what + "\n"),
+        outcome.err());
+  }
+
   /** Each pass has every piece once, but for what does not fill a batch. */
   @Test
   void dealsOutAllLines() throws IOException {
