@@ -75,10 +75,10 @@ final class TrainCommand implements Command {
         LineBatches.read(
             settings.files(), settings.longestLine(), settings.batch(), settings.seed());
     RnnSpec spec = settings.spec();
-    Weights initial = WeightInit.uniform().weights(spec, settings.seed());
     TrainingLoop.Result result;
     try (TrainProgress progress =
         new TrainProgress(console.err(), settings.progress() && console.terminal())) {
+      Weights initial = WeightInit.uniform().weights(spec, settings.seed());
       result = loop(settings, lines, spec, initial).withListener(progress).run();
     } catch (IllegalArgumentException e) {
       throw new CommandException(e.getMessage(), e);

@@ -55,6 +55,9 @@ record TrainSettings(
 
   private static final int BYTES = 256;
 
+  /** The most numbers that a buffer of a training can hold. */
+  private static final int LARGEST = Integer.MAX_VALUE / Float.BYTES;
+
   /** Over so many steps the rate falls where the time alone is known. */
   private static final long STEPS_OF_DECAY = 20_000;
 
@@ -78,14 +81,22 @@ record TrainSettings(
     Path checkpoint = arguments.value("--checkpoint").map(Source::path).orElse(null);
     Path metrics = arguments.value("--metrics").map(Source::path).orElse(null);
     refuseToOverwrite(files, out, checkpoint, metrics);
+    int batch = arguments.integer("--batch", 1, 4096, 32);
+    int longestLine = arguments.integer("--max-line", 1, 1 << 16, 160);
+    int mostLines = LARGEST / BYTES / (longestLine + 1);
+    if (batch > mostLines) {
+      throw new CommandException(
+          "--batch: expected at most %d with lines of %d bytes, got %d"
+              .formatted(mostLines, longestLine, batch));
+    }
     return new TrainSettings(
         files,
         out,
         steps,
         bySteps ? Duration.ofDays(3650) : Duration.ofNanos((long) (minutes * 60e9)),
         spec,
-        arguments.integer("--batch", 1, 4096, 32),
-        arguments.integer("--max-line", 1, 1 << 16, 160),
+        batch,
+        longestLine,
         rate,
         regularization(arguments, spec),
         bySteps ? Math.max(1, Math.min(200, steps / 5)) : 200,
@@ -130,15 +141,28 @@ record TrainSettings(
 
   private static RnnSpec spec(Arguments arguments) {
     try {
-      return RnnSpec.of(
-              Cell.of(arguments.value("--cell").orElse(Cell.LSTM_REFINE.id())),
-              arguments.integer("--embedding", 1, 1 << 16, 64),
-              arguments.integer("--hidden", 1, 1 << 16, 256))
-          .withLayers(arguments.integer("--layers", 1, 64, 1))
-          .withVocabulary(BYTES)
-          .withOutputs(BYTES);
+      RnnSpec spec =
+          RnnSpec.of(
+                  Cell.of(arguments.value("--cell").orElse(Cell.LSTM_REFINE.id())),
+                  arguments.integer("--embedding", 1, 1 << 16, 64),
+                  arguments.integer("--hidden", 1, 1 << 16, 256))
+              .withLayers(arguments.integer("--layers", 1, 64, 1))
+              .withVocabulary(BYTES)
+              .withOutputs(BYTES);
+      checkSize(spec);
+      return spec;
     } catch (IllegalArgumentException e) {
       throw new CommandException("--" + e.getMessage(), e);
+    }
+  }
+
+  private static void checkSize(RnnSpec spec) {
+    double count = spec.parameters().stream().mapToDouble(RnnSpec.Parameter::count).sum();
+    if (count > LARGEST) {
+      throw new CommandException(
+          ("--hidden %d, --layers %d, --embedding %d:"
+                  + " expected a network of at most %d parameters, got %.0f")
+              .formatted(spec.hiddenSize(), spec.layers(), spec.inputSize(), LARGEST, count));
     }
   }
 

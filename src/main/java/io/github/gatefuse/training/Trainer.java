@@ -36,6 +36,8 @@ import java.util.function.LongFunction;
  * <p>Not thread-safe. To be closed; what it was made from and what it gives stays valid.
  */
 public final class Trainer implements AutoCloseable {
+  private static final int LARGEST = Integer.MAX_VALUE / Float.BYTES;
+
   private final RnnSpec spec;
   private final TrainingOptions options;
   private final Rnn rnn;
@@ -69,6 +71,8 @@ public final class Trainer implements AutoCloseable {
     if (spec.outputs() == 0) {
       throw new IllegalArgumentException("training: expected a network with a head, got outputs=0");
     }
+    int inputCount = spec.vocabulary() > 0 ? 0 : count("inputs", "I", spec.inputSize());
+    int logitCount = count("logits", "O", spec.outputs());
     parameters = Parameters.of(spec, initial);
     gradients = Parameters.zeros(spec);
     values = new float[parameters.count()];
@@ -76,11 +80,10 @@ public final class Trainer implements AutoCloseable {
     slopes = new float[parameters.count()];
     parameters.all().get(values);
     adam = new AdamState(spec, options.optimizer(), parameters.count());
-    int places = Math.multiplyExact(options.maxSteps(), options.maxSequences());
-    input = floats(spec.vocabulary() > 0 ? 0 : Math.multiplyExact(places, spec.inputSize()));
-    tokens = ints(spec.vocabulary() > 0 ? places : 0);
+    input = floats(inputCount);
+    tokens = ints(spec.vocabulary() > 0 ? options.maxSteps() * options.maxSequences() : 0);
     lengths = ints(options.maxSequences());
-    logits = new float[Math.multiplyExact(places, spec.outputs())];
+    logits = new float[logitCount];
     gradient = new float[logits.length];
     logitsMemory = floats(logits.length);
     gradientMemory = floats(logits.length);
@@ -125,6 +128,17 @@ public final class Trainer implements AutoCloseable {
         : RnnOptions.of(Backend.REFERENCE).withPrecision(asked.precision());
   }
 
+  /** The numbers of the largest batch, of so many at each place, if a buffer can hold them. */
+  private int count(String name, String letter, int width) {
+    long places = (long) options.maxSteps() * options.maxSequences();
+    if (places > LARGEST / width) {
+      throw new IllegalArgumentException(
+          "%s: expected at most %d values [T, B, %s], the most that a buffer can hold, got [%d, %d, %d]"
+              .formatted(name, LARGEST, letter, options.maxSteps(), options.maxSequences(), width));
+    }
+    return (int) places * width;
+  }
+
   private static FloatBuffer floats(int count) {
     return bytes(count).asFloatBuffer();
   }
@@ -134,7 +148,7 @@ public final class Trainer implements AutoCloseable {
   }
 
   private static ByteBuffer bytes(int count) {
-    return ByteBuffer.allocateDirect(Math.multiplyExact(4, count)).order(ByteOrder.nativeOrder());
+    return ByteBuffer.allocateDirect(Float.BYTES * count).order(ByteOrder.nativeOrder());
   }
 
   /**
@@ -144,7 +158,8 @@ public final class Trainer implements AutoCloseable {
    * @param initial its parameters to begin with, copied; see {@link io.github.gatefuse.WeightInit}
    * @param options how it is trained
    * @return a trainer that the caller closes
-   * @throws IllegalArgumentException if the network has no head, or the weights do not fit it
+   * @throws IllegalArgumentException if the network has no head, the weights do not fit it, or it
+   *     or the largest batch is larger than a buffer can be
    * @throws GatefuseException if the backend is not there or memory runs out
    */
   public static Trainer create(RnnSpec spec, Weights initial, TrainingOptions options) {

@@ -154,8 +154,12 @@ public final class TrainingLoop {
    *
    * @param value at least 0
    * @return a new loop
+   * @throws IllegalArgumentException if it is less
    */
   public TrainingLoop untilStep(long value) {
+    if (value < 0) {
+      throw new IllegalArgumentException("steps: expected at least 0, got " + value);
+    }
     TrainingLoop copy = copy();
     copy.steps = value;
     return copy;
@@ -164,10 +168,14 @@ public final class TrainingLoop {
   /**
    * The same for at most a time, that before a checkpoint counted.
    *
-   * @param value how long
+   * @param value how long, at least 0
    * @return a new loop
+   * @throws IllegalArgumentException if it is less
    */
   public TrainingLoop atMost(Duration value) {
+    if (value.isNegative()) {
+      throw new IllegalArgumentException("time: expected at least 0, got " + value);
+    }
     TrainingLoop copy = copy();
     copy.time = value;
     return copy;
@@ -370,8 +378,13 @@ public final class TrainingLoop {
 
     private double share() {
       double bySteps = steps == 0 ? 1 : (double) trainer.steps() / steps;
-      double byTime = (double) elapsed().toNanos() / time.toNanos();
+      double byTime = seconds(elapsed()) / seconds(time);
       return Math.min(1, Math.max(bySteps, byTime));
+    }
+
+    /** The nanoseconds of a long time are more than a long holds. */
+    private static double seconds(Duration duration) {
+      return duration.getSeconds() + duration.getNano() / 1e9;
     }
 
     private Duration elapsed() {

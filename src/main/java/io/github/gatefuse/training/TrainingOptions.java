@@ -12,8 +12,8 @@ import java.util.Objects;
  *
  * <p>Immutable and thread-safe.
  *
- * @param maxSteps the largest T of a batch
- * @param maxSequences the largest B of a batch
+ * @param maxSteps the largest T of a batch, at least 1
+ * @param maxSequences the largest B of a batch, at least 1
  * @param loss what is made small
  * @param rate the learning rate
  * @param optimizer its settings
@@ -39,8 +39,9 @@ public record TrainingOptions(
   /**
    * Checks the ranges.
    *
-   * @param maxSteps the largest T of a batch
-   * @param maxSequences the largest B of a batch
+   * @param maxSteps the largest T of a batch, at least 1
+   * @param maxSequences the largest B of a batch, at least 1; the product with maxSteps at most
+   *     2^31-1
    * @param loss what is made small
    * @param rate the learning rate
    * @param optimizer its settings
@@ -59,6 +60,15 @@ public record TrainingOptions(
     Objects.requireNonNull(network, "network");
     Objects.requireNonNull(backward, "backward");
     Objects.requireNonNull(regularization, "regularization");
+    atLeast("maxSteps", maxSteps, 1);
+    atLeast("maxSequences", maxSequences, 1);
+    atLeast("threads", threads, 0);
+    long places = (long) maxSteps * maxSequences;
+    if (places > Integer.MAX_VALUE) {
+      throw new IllegalArgumentException(
+          "maxSteps %d x maxSequences %d: expected at most 2^31-1 places, got %d"
+              .formatted(maxSteps, maxSequences, places));
+    }
     if (!(clipping > 0)) {
       throw new IllegalArgumentException("clipping: expected a norm above 0, got " + clipping);
     }
@@ -67,14 +77,21 @@ public record TrainingOptions(
     }
   }
 
+  private static void atLeast(String name, int value, int least) {
+    if (value < least) {
+      throw new IllegalArgumentException(name + ": expected at least " + least + ", got " + value);
+    }
+  }
+
   /**
    * The set-up of most of the literature: Adam with a rate of 1e-3 and gradients of norm 1 at most,
    * by the best backend that can go backwards.
    *
-   * @param maxSteps the largest T of a batch
-   * @param maxSequences the largest B of a batch
+   * @param maxSteps the largest T of a batch, at least 1
+   * @param maxSequences the largest B of a batch, at least 1
    * @param loss what is made small
    * @return new options
+   * @throws IllegalArgumentException in words, if a size does not fit
    */
   public static TrainingOptions of(int maxSteps, int maxSequences, Objective loss) {
     return new TrainingOptions(

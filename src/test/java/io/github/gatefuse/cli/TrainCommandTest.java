@@ -162,6 +162,8 @@ class TrainCommandTest {
         "--backend gpu | --backend",
         "--hidden 0 | --hidden",
         "--rate -1 | --rate: expected a number from",
+        "--max-line 65536 --batch 128 | --batch: expected at most 31 with lines of 65536 bytes, got 128",
+        "--hidden 65536 | --hidden 65536, --layers 1, --embedding 8: expected a network of at most 536870911 parameters, got",
       })
   void refuses(String options, String message) {
     Outcome outcome = train(options.strip().split(" "));

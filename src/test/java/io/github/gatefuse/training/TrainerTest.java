@@ -395,6 +395,29 @@ class TrainerTest {
     assertThrows(IllegalArgumentException.class, () -> Batch.of(2, 2, new int[3], new int[4]));
   }
 
+  @Test
+  void namesSizesThatAreOutOfRange() {
+    refused("maxSteps: expected at least 1, got 0", () -> options(0, 1));
+    refused("maxSequences: expected at least 1, got -1", () -> options(1, -1));
+    refused("threads: expected at least 0, got -1", () -> options(1, 1).withThreads(-1));
+    refused(
+        "maxSteps 65536 x maxSequences 65536: expected at most 2^31-1 places, got 4294967296",
+        () -> options(1 << 16, 1 << 16));
+    refused(
+        "logits: expected at most 536870911 values [T, B, O], the most that a buffer can hold,"
+            + " got [65536, 2048, 4]",
+        () -> Trainer.create(SPEC, initial(SPEC), options(1 << 16, 1 << 11)));
+    RnnSpec wide = RnnSpec.of(Cell.GRU, 8, 2).withOutputs(1);
+    refused(
+        "inputs: expected at most 536870911 values [T, B, I], the most that a buffer can hold,"
+            + " got [65536, 1024, 8]",
+        () -> Trainer.create(wide, initial(wide), options(1 << 16, 1 << 10)));
+  }
+
+  private static TrainingOptions options(int maxSteps, int maxSequences) {
+    return TrainingOptions.of(maxSteps, maxSequences, Loss.CROSS_ENTROPY);
+  }
+
   private static void refused(String message, Executable body) {
     assertEquals(message, assertThrows(IllegalArgumentException.class, body).getMessage());
   }

@@ -17,6 +17,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
@@ -81,6 +82,16 @@ class TrainingLoopTest {
     assertEquals(TrainingLoop.End.TIME, result.end());
     assertTrue(result.elapsed().toMillis() >= 200);
     assertTrue(result.steps() > 0);
+  }
+
+  @Test
+  void takesAnyTimeButANegativeOne() {
+    Duration forever = ChronoUnit.FOREVER.getDuration();
+    TrainingLoop.Result result = loop().untilStep(2).atMost(forever).run();
+    assertEquals(TrainingLoop.End.STEPS, result.end());
+    assertEquals(TrainingLoop.End.TIME, loop().atMost(Duration.ZERO).run().end());
+    assertThrows(IllegalArgumentException.class, () -> loop().atMost(Duration.ofNanos(-1)));
+    assertThrows(IllegalArgumentException.class, () -> loop().untilStep(-1));
   }
 
   @Test
