@@ -19,7 +19,7 @@ import java.util.stream.IntStream;
  * sequence by itself, that begins after a line feed and ends with one. Longer lines go in pieces.
  *
  * <p>Every pass over the lines is in another order. Lines of a batch are of like lengths: those of
- * a window are sorted. Immutable and thread-safe.
+ * a window are sorted. Thread-safe; what it gives never changes.
  */
 final class LineBatches {
   private static final byte LINE_FEED = '\n';
@@ -34,6 +34,9 @@ final class LineBatches {
   private final int batch;
   private final long seed;
 
+  /** That of the last batch, which most often is that of the next one, too. */
+  private volatile Pass last;
+
   private LineBatches(byte[] bytes, int[] begins, int[] ends, int batch, long seed) {
     this.bytes = bytes;
     this.begins = begins;
@@ -41,6 +44,9 @@ final class LineBatches {
     this.batch = batch;
     this.seed = seed;
   }
+
+  /** The order of the pieces in a pass over them; nobody writes to it. */
+  private record Pass(long number, int[] order) {}
 
   /** What is learnt from, and every twentieth piece, which is held out. */
   record Split(LineBatches training, LineBatches heldOut) {}
@@ -162,7 +168,12 @@ final class LineBatches {
   }
 
   private int[] order(long pass) {
-    return permutation(size(), seed * 31 + pass * 1_000_003);
+    Pass known = last;
+    if (known == null || known.number != pass) {
+      known = new Pass(pass, permutation(size(), seed * 31 + pass * 1_000_003));
+      last = known;
+    }
+    return known.order;
   }
 
   private static int[] permutation(int count, long seed) {

@@ -6,12 +6,14 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.sun.management.ThreadMXBean;
 import io.github.gatefuse.Backend;
 import io.github.gatefuse.Devices;
 import io.github.gatefuse.cli.CommandLine.Outcome;
 import io.github.gatefuse.io.Safetensors;
 import io.github.gatefuse.training.Batch;
 import java.io.IOException;
+import java.lang.management.ManagementFactory;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -235,6 +237,22 @@ class TrainCommandTest {
         outcome.err().startsWith("gatefuse: " + option + "=" + path)
             && outcome.err().endsWith(": would overwrite " + what + "\n"),
         outcome.err());
+  }
+
+  /** Batches of a pass are of one order, which is drawn but once. */
+  @Test
+  void theOrderOfAPassIsKept() throws IOException {
+    Path file = folder.resolve("many");
+    Files.writeString(file, "a line\n".repeat(100_000));
+    LineBatches lines = LineBatches.read(List.of(file), 40, 16, 5).training();
+    lines.batch(0);
+    ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+    long before = threads.getThreadAllocatedBytes(Thread.currentThread().getId());
+    Batch kept = lines.batch(1);
+    long bytes = threads.getThreadAllocatedBytes(Thread.currentThread().getId()) - before;
+    assertTrue(bytes < Integer.BYTES * lines.size(), "allocated " + bytes);
+    lines.batch(lines.batches());
+    assertArrayEquals(kept.tokens(), lines.batch(1).tokens());
   }
 
   /** Each pass has every piece once, but for what does not fill a batch. */
