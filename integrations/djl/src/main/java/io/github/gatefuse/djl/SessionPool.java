@@ -51,7 +51,15 @@ final class SessionPool implements AutoCloseable {
     if (session != null && steps <= session.maxSteps() && batch <= session.maxBatch()) {
       return session;
     }
-    SessionOptions capacity = capacity(session, steps, batch);
+    SessionOptions capacity;
+    try {
+      capacity = capacity(session, steps, batch);
+    } catch (IllegalArgumentException e) {
+      if (session != null) {
+        giveBack(session);
+      }
+      throw e;
+    }
     if (session != null) {
       session.close();
     }

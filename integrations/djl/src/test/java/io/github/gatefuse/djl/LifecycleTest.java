@@ -111,6 +111,20 @@ class LifecycleTest {
     }
   }
 
+  /** The pool keeps the session that it would have taken for the call. */
+  @Test
+  void aCallThatIsTooLargeLosesNoSession() {
+    try (Rnn rnn = Rnn.create(Models.LSTM, Models.weights(Models.LSTM))) {
+      SessionPool pool = new SessionPool(rnn, Regularization.NONE, ModelOptions.of(Map.of(), null));
+      Session session = pool.take(4, 1);
+      pool.giveBack(session);
+      assertThrows(IllegalArgumentException.class, () -> pool.take(1 << 16, 1 << 16));
+      assertEquals(session, pool.take(4, 1));
+      pool.giveBack(session);
+      pool.close();
+    }
+  }
+
   private void inTwoThreads(boolean onePredictor) throws Exception {
     CyclicBarrier start = new CyclicBarrier(2);
     ExecutorService threads = Executors.newFixedThreadPool(2);
