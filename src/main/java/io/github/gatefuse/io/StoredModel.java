@@ -33,6 +33,9 @@ import java.util.stream.Stream;
 public record StoredModel(RnnSpec spec, Weights weights, Regularization regularization) {
   private static final String FIRST = "weight_ih_l0";
 
+  /** The most names of a file that a message shows. */
+  private static final int MOST_SHOWN = 8;
+
   /** Far beyond any model; small enough that sums and products of a few cannot overflow. */
   private static final int MAX_DIMENSION = 1 << 24;
 
@@ -67,7 +70,8 @@ public record StoredModel(RnnSpec spec, Weights weights, Regularization regulari
       return Double.parseDouble(value);
     } catch (NumberFormatException e) {
       throw new IllegalArgumentException(
-          "metadata " + key + ": expected a rate from 0 to below 1, got " + value, e);
+          ("metadata " + key + ": expected a rate from 0 to below 1, got ")
+              + HeaderText.shown(value));
     }
   }
 
@@ -93,10 +97,15 @@ public record StoredModel(RnnSpec spec, Weights weights, Regularization regulari
       List<String> first = file.names().stream().filter(name -> name.endsWith(FIRST)).toList();
       if (first.size() != 1) {
         throw new IllegalArgumentException(
-            "expected one tensor whose name ends with " + FIRST + ", got " + first);
+            "expected one tensor whose name ends with " + FIRST + ", got " + shown(first));
       }
       String name = first.get(0);
       return name.substring(0, name.length() - FIRST.length());
+    }
+
+    private static String shown(List<String> names) {
+      return names.stream().limit(MOST_SHOWN).map(HeaderText::shown).toList()
+          + (names.size() > MOST_SHOWN ? " and others" : "");
     }
 
     StoredModel model(Optional<Cell> givenCell) {
@@ -130,12 +139,14 @@ public record StoredModel(RnnSpec spec, Weights weights, Regularization regulari
 
     private int[] matrix(String name) {
       if (!file.has(name)) {
-        throw new IllegalArgumentException(name + ": expected a matrix, got no such tensor");
+        throw new IllegalArgumentException(
+            HeaderText.shown(name) + ": expected a matrix, got no such tensor");
       }
       long[] shape = file.shape(name);
       if (shape.length != 2 || LongStream.of(shape).anyMatch(n -> n < 1 || n > MAX_DIMENSION)) {
         throw new IllegalArgumentException(
-            name + ": expected a matrix, got the shape " + Arrays.toString(shape));
+            (HeaderText.shown(name) + ": expected a matrix, got the shape ")
+                + Arrays.toString(shape));
       }
       return new int[] {(int) shape[0], (int) shape[1]};
     }
@@ -145,7 +156,8 @@ public record StoredModel(RnnSpec spec, Weights weights, Regularization regulari
      * wrong in silence.
      */
     private Cell cell(Optional<Cell> given, int rows, int hidden) {
-      Optional<Cell> named = Optional.ofNullable(file.metadata().get("cell")).map(Cell::of);
+      Optional<Cell> named =
+          Optional.ofNullable(file.metadata().get("cell")).map(HeaderText::shown).map(Cell::of);
       if (named.isPresent() && given.isPresent() && !named.equals(given)) {
         throw new IllegalArgumentException(
             ("cell: the file's metadata says " + named.get().id())

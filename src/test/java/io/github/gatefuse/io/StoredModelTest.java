@@ -4,6 +4,7 @@ package io.github.gatefuse.io;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.gatefuse.Backend;
 import io.github.gatefuse.Cell;
@@ -70,6 +71,35 @@ class StoredModelTest {
     IllegalArgumentException e =
         assertThrows(IllegalArgumentException.class, () -> read(file, cell));
     assertEquals(message, e.getMessage());
+  }
+
+  /** What a hostile file says does not act on a terminal, and does not fill it. */
+  @Test
+  void messagesShowLittleOfTheFileAndHarmlessly() {
+    RnnSpec spec = RnnSpec.of(Cell.GRU, 3, 8);
+    String evil = "\u001b[31m" + "x".repeat(1000);
+    String shown = "\\x1b[31m" + "x".repeat(75) + "...";
+    assertRefused(
+        "metadata zoneout_h: expected a rate from 0 to below 1, got " + shown,
+        write("", spec, Map.of("cell", "gru", "zoneout_h", evil)),
+        null);
+    Path file = write("", spec, Map.of("cell", evil));
+    String message =
+        assertThrows(IllegalArgumentException.class, () -> read(file, null)).getMessage();
+    assertTrue(message.endsWith(shown), message);
+    SafetensorsWriter.create().add(evil + "weight_ih_l0", new float[2], 2).write(file);
+    assertRefused(shown + ": expected a matrix, got the shape [2]", file, null);
+    SafetensorsWriter writer = SafetensorsWriter.create();
+    for (int i = 0; i < 10; i++) {
+      writer.add((char) ('a' + i) + "\u001b.weight_ih_l0", new float[0], 0);
+    }
+    writer.write(file);
+    assertRefused(
+        "expected one tensor whose name ends with weight_ih_l0, got "
+            + "abcdefgh".chars().mapToObj(c -> (char) c + "\\x1b.weight_ih_l0").toList()
+            + " and others",
+        file,
+        null);
   }
 
   @Test
