@@ -4,25 +4,20 @@ package io.github.gatefuse.io;
 import io.github.gatefuse.GatefuseException;
 import io.github.gatefuse.GatefuseException.Code;
 import io.github.gatefuse.Weights;
+import io.github.gatefuse.internal.WholeFile;
 import java.io.IOException;
 import java.lang.reflect.Array;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.channels.FileChannel;
 import java.nio.channels.WritableByteChannel;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.AtomicMoveNotSupportedException;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.ThreadLocalRandom;
 import java.util.stream.Collectors;
 
 /**
@@ -188,49 +183,18 @@ public final class SafetensorsWriter {
    *     full disk; an earlier file is then untouched and no temporary one remains
    */
   public void write(Path path) {
-    write(
-        path,
-        file -> FileChannel.open(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE));
-  }
-
-  /** Opens the temporary file; a test puts a full disk in its place. */
-  interface Opener {
-    WritableByteChannel open(Path file) throws IOException;
-  }
-
-  void write(Path path, Opener opener) {
-    String unique = Long.toHexString(ThreadLocalRandom.current().nextLong());
-    Path target = path.toAbsolutePath();
-    Path temporary = target.resolveSibling("." + target.getFileName() + "." + unique + ".tmp");
     try {
-      try (WritableByteChannel channel = opener.open(temporary)) {
-        writeAll(channel);
-        if (channel instanceof FileChannel file) {
-          file.force(true);
-        }
-      }
-      move(temporary, target);
+      WholeFile.write(path, this::writeAll);
     } catch (IOException e) {
       throw Safetensors.failed(path, "written", e);
-    } finally {
-      remove(temporary);
     }
   }
 
-  private static void move(Path from, Path to) throws IOException {
+  void write(Path path, WholeFile.Opener opener) {
     try {
-      Files.move(from, to, StandardCopyOption.ATOMIC_MOVE);
-    } catch (AtomicMoveNotSupportedException e) {
-      Files.move(from, to, StandardCopyOption.REPLACE_EXISTING);
-    }
-  }
-
-  /** Removes what a failed write left; after a good one there is nothing. */
-  private static void remove(Path temporary) {
-    try {
-      Files.deleteIfExists(temporary);
+      WholeFile.write(path, this::writeAll, opener);
     } catch (IOException e) {
-      // The failure that is on its way to the caller says more than this one.
+      throw Safetensors.failed(path, "written", e);
     }
   }
 

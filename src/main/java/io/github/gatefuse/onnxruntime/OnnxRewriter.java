@@ -3,10 +3,10 @@ package io.github.gatefuse.onnxruntime;
 
 import io.github.gatefuse.GatefuseException;
 import io.github.gatefuse.GatefuseException.Code;
+import io.github.gatefuse.internal.WholeFile;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.List;
 
 /**
@@ -61,8 +61,8 @@ public final class OnnxRewriter {
   }
 
   /**
-   * Rewrites a file. Data that the model keeps in other files is found relative to its folder, so
-   * the new file belongs into the same one.
+   * Rewrites a file, as a whole or not at all. Data that the model keeps in other files is found
+   * relative to its folder, so the new file belongs into the same one.
    *
    * @param from an ONNX file of at most 2 GiB, which is also the most that the format allows
    * @param to the file to write, or to replace; it may be {@code from}
@@ -74,9 +74,7 @@ public final class OnnxRewriter {
   public static Result rewrite(Path from, Path to) {
     try {
       Result result = rewrite(Files.readAllBytes(from));
-      Path beside = to.resolveSibling(to.getFileName() + ".part");
-      Files.write(beside, result.model());
-      Files.move(beside, to, StandardCopyOption.REPLACE_EXISTING);
+      WholeFile.write(to, result.model());
       return result;
     } catch (IOException | OutOfMemoryError e) {
       throw new GatefuseException(Code.IO_FAILED, from + " to " + to + ": " + e.getMessage(), e);

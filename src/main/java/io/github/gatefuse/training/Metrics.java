@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.gatefuse.training;
 
-import static java.nio.file.StandardCopyOption.ATOMIC_MOVE;
 import static java.nio.file.StandardOpenOption.APPEND;
 import static java.util.stream.Collectors.joining;
 
 import io.github.gatefuse.GatefuseException;
 import io.github.gatefuse.GatefuseException.Code;
+import io.github.gatefuse.internal.WholeFile;
 import java.io.IOException;
 import java.io.Writer;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -46,9 +47,8 @@ final class Metrics implements AutoCloseable {
         return metrics;
       }
       // As a whole or not at all: who is killed here must not lose lines that were kept.
-      Path whole = path.resolveSibling(path.getFileName() + ".new");
-      Files.writeString(whole, HEADER + kept.stream().map(line -> line + "\n").collect(joining()));
-      Files.move(whole, path, ATOMIC_MOVE);
+      String text = HEADER + kept.stream().map(line -> line + "\n").collect(joining());
+      WholeFile.write(path, text.getBytes(StandardCharsets.UTF_8));
       return new Metrics(path, Files.newBufferedWriter(path, APPEND));
     } catch (IOException e) {
       throw failed(path, e);

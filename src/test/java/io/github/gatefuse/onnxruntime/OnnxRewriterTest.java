@@ -332,6 +332,27 @@ class OnnxRewriterTest {
     assertTrue(e.getMessage().contains("absent.onnx"), e::getMessage);
   }
 
+  /** Beside the file there may be any other, and after a failure nothing is left of it. */
+  @Test
+  void writesAFileAsAWholeOrNotAtAll(@TempDir Path folder) throws Exception {
+    byte[] model = OrtNode.of("LSTM").model();
+    Path from = Files.write(folder.resolve("model.onnx"), model);
+    Path part = Files.writeString(folder.resolve("new.onnx.part"), "of somebody else");
+    OnnxRewriter.rewrite(from, folder.resolve("new.onnx"));
+    assertArrayEquals(
+        OnnxRewriter.rewrite(model).model(), Files.readAllBytes(folder.resolve("new.onnx")));
+    assertEquals("of somebody else", Files.readString(part));
+    Path taken = Files.createDirectories(folder.resolve("taken.onnx").resolve("inside"));
+    GatefuseException e =
+        assertThrows(GatefuseException.class, () -> OnnxRewriter.rewrite(from, taken.getParent()));
+    assertEquals(GatefuseException.Code.IO_FAILED, e.code());
+    try (Stream<Path> files = Files.list(folder)) {
+      assertEquals(
+          List.of("model.onnx", "new.onnx", "new.onnx.part", "taken.onnx"),
+          files.map(file -> file.getFileName().toString()).sorted().toList());
+    }
+  }
+
   /** Whatever comes, the answer is a model or an error of ours. */
   private static void survive(byte[] model) {
     try {
