@@ -194,6 +194,7 @@ public final class Session implements AutoCloseable {
     Objects.requireNonNull(x, "x");
     acquire();
     try {
+      forgetLastRun(); // It may have read the memory that this one copies into.
       checkCapacity(steps, batch);
       checkCount(Argument.INPUT, steps, batch, x.length);
       int count = copyable(Argument.OUTPUT, steps, batch);
@@ -313,6 +314,7 @@ public final class Session implements AutoCloseable {
     Objects.requireNonNull(targets, "targets");
     acquire();
     try {
+      forgetLastRun(); // It may have read the memory that this one copies into.
       checkCapacity(steps, batch);
       checkCount(Argument.TOKENS, steps, batch, tokens.length);
       checkCount(Argument.TARGETS, steps, batch, targets.length);

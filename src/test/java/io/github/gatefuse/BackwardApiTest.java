@@ -99,6 +99,40 @@ class BackwardApiTest {
     }
   }
 
+  /** The run before read memory that a call with arrays copies into, even one that then fails. */
+  @Test
+  void thereIsNoWayBackAfterACallWithArraysThatFails() {
+    String message =
+        "backward: expected a run of the session before it, got none or one that failed";
+    try (Rnn rnn = reference(SPEC);
+        Session session = rnn.session(OPTIONS)) {
+      session.forward(2, 2, new float[12]);
+      BackwardCall backward = prepared(session);
+      backward.run();
+      float[] x = Networks.normal(12, 1);
+      assertThrows(
+          IllegalArgumentException.class,
+          () -> session.forward(2, 2, x, new int[1], session.newState(2)));
+      assertState(message, backward::run);
+      session.forward(2, 2, new float[12]);
+      State ofAnother = State.zeros(RnnSpec.of(Cell.LSTM, 3, 5), 2);
+      assertThrows(IllegalArgumentException.class, () -> session.forward(2, 2, x, null, ofAnother));
+      assertState(message, backward::run);
+    }
+    RnnSpec spec = SPEC.withVocabulary(5).withOutputs(5);
+    try (Rnn rnn = reference(spec);
+        Session session = rnn.session(OPTIONS)) {
+      int[] good = new int[4];
+      int[] bad = {0, 0, 7, 0};
+      session.score(2, 2, good, good, null, null);
+      BackwardCall backward = prepared(session);
+      backward.run();
+      assertThrows(
+          IllegalArgumentException.class, () -> session.score(2, 2, bad, good, new int[1], null));
+      assertState(message, backward::run);
+    }
+  }
+
   @Test
   void useAfterCloseIsAnError() {
     Rnn rnn = reference(SPEC);
