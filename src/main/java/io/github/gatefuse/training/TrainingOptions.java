@@ -19,7 +19,7 @@ import java.util.Objects;
  * @param optimizer its settings
  * @param clipping the gradient of all parameters together is scaled down to this norm where it is
  *     longer; infinite for never
- * @param network backend, precision, device; AUTO is the best backend that can go backwards
+ * @param network backend, precision, device; what AUTO is, {@link #withNetwork} says
  * @param threads at most so many; 0: all that the process may use
  * @param backward what the network keeps for the way back
  * @param regularization what training leaves to chance; each step draws by its own number
@@ -47,7 +47,7 @@ public record TrainingOptions(
    * @param optimizer its settings
    * @param clipping the gradient of all parameters together is scaled down to this norm where it is
    *     longer; infinite for never
-   * @param network backend, precision, device; AUTO is the best backend that can go backwards
+   * @param network backend, precision, device; what AUTO is, {@link #withNetwork} says
    * @param threads at most so many; 0: all that the process may use
    * @param backward what the network keeps for the way back
    * @param regularization what training leaves to chance; each step draws by its own number
@@ -85,7 +85,7 @@ public record TrainingOptions(
 
   /**
    * The set-up of most of the literature: Adam with a rate of 1e-3 and gradients of norm 1 at most,
-   * by the best backend that can go backwards.
+   * by the backend that {@link #withNetwork} says AUTO is.
    *
    * @param maxSteps the largest T of a batch, at least 1
    * @param maxSequences the largest B of a batch, at least 1
