@@ -23,6 +23,7 @@ import java.nio.IntBuffer;
 import java.util.Arrays;
 import java.util.Random;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.IntStream;
 
 /**
  * A batcher under load against one offline call. Both run the same sequences, of 10 to 500 steps,
@@ -33,6 +34,10 @@ final class BatcherLoad {
   private static final int SEQUENCES = 768;
   private static final int SHORTEST = 10;
   private static final int LONGEST = 500;
+
+  /** Up to so many steps a request is short. */
+  private static final int SHORT = 64;
+
   private static final RnnSpec SPEC = RnnSpec.of(Cell.LSTM, 64, 256);
 
   private BatcherLoad() {}
@@ -70,6 +75,7 @@ final class BatcherLoad {
     SessionOptions size = SessionOptions.of(LONGEST, SEQUENCES).withThreads(options.threads());
     double[] offline = new double[options.rounds()];
     double[] served = new double[options.rounds()];
+    long[][] latencies = new long[options.rounds() + 1][requests.length];
     BatcherOptions batching = BatcherOptions.of(output).withWorkers(options.threads(), 1);
     BatcherMetrics metrics;
     try (Session session = rnn.session(size)) {
@@ -79,14 +85,14 @@ final class BatcherLoad {
       } else {
         call.finalState(State.zeros(SPEC, SEQUENCES));
       }
-      serve(rnn, batching, requests, options.clients()); // warm
+      serve(rnn, batching, requests, options.clients(), latencies[options.rounds()]); // warm
       call.run(LONGEST, SEQUENCES);
       try (Batcher batcher = Batcher.start(rnn, batching)) {
         for (int round = 0; round < options.rounds(); round++) {
           long begun = System.nanoTime();
           call.run(LONGEST, SEQUENCES);
           offline[round] = (System.nanoTime() - begun) / 1e9;
-          served[round] = serve(batcher, requests, options.clients());
+          served[round] = serve(batcher, requests, options.clients(), latencies[round]);
         }
         metrics = batcher.metrics();
       }
@@ -112,21 +118,32 @@ final class BatcherLoad {
         millis(latency.max().toNanos()),
         millis(metrics.queueTime().p99().toNanos()),
         metrics.batchFill() * batching.maxBatch());
+    long[] brief =
+        IntStream.range(0, requests.length)
+            .filter(n -> lengths[n] <= SHORT)
+            .mapToObj(n -> Arrays.stream(latencies).limit(options.rounds()).mapToLong(l -> l[n]))
+            .flatMapToLong(stream -> stream)
+            .sorted()
+            .toArray();
+    Serving.say(
+        "    of requests of up to %d steps: p50 %.1f, p99 %.1f",
+        SHORT, millis(brief[brief.length / 2]), millis(brief[brief.length * 99 / 100]));
   }
 
   private static double millis(long nanos) {
     return nanos / 1e6;
   }
 
-  private static void serve(Rnn rnn, BatcherOptions options, Request[] requests, int clients)
+  private static void serve(
+      Rnn rnn, BatcherOptions options, Request[] requests, int clients, long[] latencies)
       throws InterruptedException {
     try (Batcher batcher = Batcher.start(rnn, options)) {
-      serve(batcher, requests, clients);
+      serve(batcher, requests, clients, latencies);
     }
   }
 
-  /** Seconds until all requests are answered. */
-  private static double serve(Batcher batcher, Request[] requests, int clients)
+  /** Seconds until all requests are answered; fills in how long each of them took. */
+  private static double serve(Batcher batcher, Request[] requests, int clients, long[] latencies)
       throws InterruptedException {
     AtomicInteger next = new AtomicInteger();
     Thread[] threads = new Thread[clients];
@@ -138,7 +155,9 @@ final class BatcherLoad {
                 for (int n = next.getAndIncrement();
                     n < requests.length;
                     n = next.getAndIncrement()) {
+                  long submitted = System.nanoTime();
                   batcher.submit(requests[n]).join();
+                  latencies[n] = System.nanoTime() - submitted;
                 }
               });
       threads[i].start();
