@@ -527,7 +527,10 @@ void Backward::step(const Member& me, const Chunk& chunk, int64_t s) {
   step.d_gated = d_gated_;
   step.stride = stride_;
   cell_.backward(weights, step, begin, end);
-  clear_padding(step, end);
+  for (int block = 0; block < places_.plain; ++block) {
+    clear_padding(step, end, places_.block(block));
+  }
+  if (places_.apart) clear_padding(step, end, places_.part());
   barrier_.wait();
   if (scan_ != nullptr) {
     const Range rows = part(me, step.rows);
@@ -551,15 +554,11 @@ void Backward::step(const Member& me, const Chunk& chunk, int64_t s) {
 
 // Zeros for the lanes past the last unit, by the member that has them: an infinite input makes NaN
 // of their weights of zero, and products would make NaN of all with it.
-void Backward::clear_padding(const BackwardStep& step, int64_t end_group) const {
+void Backward::clear_padding(const BackwardStep& step, int64_t end_group, int64_t place) const {
   const int64_t padding = tape_.padded() - spec_.hidden;
   if (padding == 0 || end_group * kernels_.lanes != tape_.padded()) return;
   for (int row = 0; row < step.rows; ++row) {
-    float* da = step.da + row * places_.size() + spec_.hidden;
-    for (int block = 0; block < places_.plain; ++block) {
-      std::fill_n(da + places_.block(block), padding, 0.0f);
-    }
-    if (places_.apart) std::fill_n(da + places_.part(), padding, 0.0f);
+    std::fill_n(step.da + row * places_.size() + place + spec_.hidden, padding, 0.0f);
   }
 }
 
@@ -576,7 +575,8 @@ void Backward::through_reset(const Member& me, const Chunk& chunk, int64_t,
   kernels_.project(back, step.rows, me.in, nullptr, me.out, nullptr, groups.begin, groups.end);
   const int64_t end = std::min(groups.end * back.width, weights.input.groups);
   cell_.reset_backward(weights, step, groups.begin * back.width, end);
-  clear_padding(step, end);
+  // Of that gate alone: others still read the candidate's.
+  clear_padding(step, end, places_.block(spec_.cell->reset_block));
   barrier_.wait();
 }
 

@@ -77,7 +77,7 @@ class Backward final : private Job {
   void recompute_scans(const Member& me, const Chunk& chunk);
   void gather_states(const Member& me, const Chunk& chunk);
   void step(const Member& me, const Chunk& chunk, int64_t s);
-  void clear_padding(const BackwardStep& step, int64_t end_group) const;
+  void clear_padding(const BackwardStep& step, int64_t end_group, int64_t place) const;
   void through_reset(const Member& me, const Chunk& chunk, int64_t s, const BackwardStep& step);
   void chunk_products(const Member& me, const Chunk& chunk);
   void input_gradient(const Member& me, const Chunk& chunk);
