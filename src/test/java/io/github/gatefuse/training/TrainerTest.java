@@ -452,7 +452,7 @@ class TrainerTest {
       Evaluation evaluation = trainer.evaluate(i -> batch(3), 1);
       // Another session is in use for far longer than a step takes.
       try (Session other = trainer.rnn().session(40_000, 10)) {
-        Thread user = new Thread(() -> other.forward(40_000, 10, new float[40_000 * 10 * 3]));
+        Thread user = new Thread(() -> use(other));
         user.start();
         while (!isInUse(other)) {
           Thread.sleep(1);
@@ -465,6 +465,18 @@ class TrainerTest {
       assertEquals(evaluation, trainer.evaluate(i -> batch(3), 1));
       trainer.step(batch(2));
       assertArrayEquals(expected, all(trainer.weights()));
+    }
+  }
+
+  /** Until it is let: whoever asks whether it is in use has it for a moment. */
+  private static void use(Session session) {
+    for (; ; ) {
+      try {
+        session.forward(40_000, 10, new float[40_000 * 10 * 3]);
+        return;
+      } catch (IllegalStateException e) {
+        Thread.onSpinWait();
+      }
     }
   }
 
