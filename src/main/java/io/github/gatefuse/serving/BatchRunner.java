@@ -184,8 +184,8 @@ final class BatchRunner implements AutoCloseable {
       read(running.get(b), b, steps, left);
     }
     List<Pending> ended = running.stream().filter(pending -> pending.left() == 0).toList();
-    leave(pending -> pending.left() == 0);
     ended.forEach(answered);
+    leave(pending -> pending.left() == 0);
   }
 
   private void leave(Predicate<Pending> who) {

@@ -41,13 +41,13 @@ import org.slf4j.LoggerFactory;
  *       wrong width, a number that is infinite or NaN, a token out of range. It never gets into a
  *       batch;
  *   <li>{@link ServingException} with a {@linkplain ServingException#reason reason}: the queue was
- *       full, its time was up, the batcher was closed, or the run of its batch failed. A run that
- *       fails takes nothing with it but the requests in it.
+ *       full, its time was up, the batcher was closed, the heap did not hold its answer, or the run
+ *       of its batch failed. A run that fails takes nothing with it but the requests in it.
  * </ul>
  *
  * <p>Cancelling the future takes the request out of the queue, or out of its batch at the end of
- * the call that runs. What is chained to a future runs on a worker unless it is asked to run
- * elsewhere ({@code thenApplyAsync}): keep it short.
+ * the call that runs. What is chained to a future runs on a thread of the batcher unless it is
+ * asked to run elsewhere ({@code thenApplyAsync}): keep it short.
  *
  * <p>The workers keep the process alive until {@link #close}. The network is the caller's, stays
  * open, and may not be updated meanwhile.
@@ -67,6 +67,9 @@ public final class Batcher implements AutoCloseable {
   private final List<BatchRunner> runners = new ArrayList<>();
   private final List<Thread> workers = new ArrayList<>();
   private final ScheduledThreadPoolExecutor deadlines;
+
+  /** null before the first deadline. */
+  private volatile Thread deadlineThread;
 
   private final long started = System.nanoTime();
   private final LongAdder submitted = new LongAdder();
@@ -88,13 +91,14 @@ public final class Batcher implements AutoCloseable {
     this.longest =
         rnn.hasStateRows() && !spec.bidirectional() ? Integer.MAX_VALUE : options.maxSteps();
     this.queue = new RequestQueue(options, workers(rnn, options));
-    this.deadlines = new ScheduledThreadPoolExecutor(1, Batcher::deadlineThread);
+    this.deadlines = new ScheduledThreadPoolExecutor(1, this::deadlineThread);
     deadlines.setRemoveOnCancelPolicy(true);
   }
 
-  private static Thread deadlineThread(Runnable task) {
+  private Thread deadlineThread(Runnable task) {
     Thread thread = new Thread(task, "gatefuse-batcher-deadlines");
     thread.setDaemon(true);
+    deadlineThread = thread;
     return thread;
   }
 
@@ -163,7 +167,8 @@ public final class Batcher implements AutoCloseable {
       refuse(pending, RequestQueue.Offer.CLOSED);
       return pending.future;
     }
-    boolean mayWait = !workers.contains(Thread.currentThread()); // for workers to make room
+    Thread thread = Thread.currentThread();
+    boolean mayWait = !workers.contains(thread) && thread != deadlineThread; // for room
     try {
       refuse(pending, queue.offer(pending, mayWait));
     } catch (InterruptedException e) {

@@ -12,7 +12,8 @@ import java.time.Duration;
  *
  * @param submitted requests that were submitted
  * @param completed of them, those that were answered
- * @param failed those whose arguments were wrong or whose batch failed
+ * @param failed those whose arguments were wrong, whose batch failed or whose answer did not fit
+ *     the heap
  * @param rejected those that found the queue full, or the batcher closed
  * @param expired those whose time was up
  * @param cancelled those that their caller cancelled

@@ -82,22 +82,15 @@ public record BatcherOptions(
   /**
    * Batches of up to 64 requests, in calls of up to 64 steps, that wait for at most one
    * millisecond; 4096 requests may wait, and more are rejected; a worker with one thread for each
-   * processor; no zoneout.
+   * processor; no zoneout. Networks of two directions take requests of up to 64 steps so: see
+   * {@link #withSizes}.
    *
    * @param output what every request is answered with
    * @return the options
    */
   public static BatcherOptions of(Output output) {
     return new BatcherOptions(
-        output,
-        64,
-        Integer.getInteger("piece", 64),
-        Duration.ofMillis(1),
-        4096,
-        WhenFull.REJECT,
-        0,
-        1,
-        Regularization.NONE);
+        output, 64, 64, Duration.ofMillis(1), 4096, WhenFull.REJECT, 0, 1, Regularization.NONE);
   }
 
   /**

@@ -16,7 +16,10 @@ public final class ServingException extends RuntimeException {
     DEADLINE_EXCEEDED,
     /** The batcher or the pool is closed, or was before the request was answered. */
     CLOSED,
-    /** The run of the request's batch failed; the cause says how. */
+    /**
+     * The run of the request's batch failed, or the heap did not hold its answer; the cause says
+     * how.
+     */
     BATCH_FAILED,
     /** The pool holds as many streams as it may. */
     POOL_FULL,

@@ -511,6 +511,30 @@ class BatcherTest {
     }
   }
 
+  @Test
+  void deadlinesNeverWaitForRoom() throws Exception {
+    try (UnreliableBackend.Network network =
+            UnreliableBackend.network(SPEC, Networks.weights(SPEC, 1));
+        Batcher batcher =
+            Batcher.start(
+                network.rnn(),
+                BatcherOptions.of(Output.HIDDEN)
+                    .withQueue(1, WhenFull.BLOCK)
+                    .withMaxDelay(Duration.ZERO)
+                    .withWorkers(1, 1))) {
+      network.backend().hold();
+      CompletableFuture<float[]> late =
+          batcher.submit(request(2).withTimeout(Duration.ofMillis(200)));
+      network.backend().awaitRuns(1);
+      CompletableFuture<float[]> queued = batcher.submit(request(3));
+      CompletableFuture<float[]> again =
+          late.exceptionallyCompose(failure -> batcher.submit(request(2)));
+      assertEquals(Reason.QUEUE_FULL, reason(again));
+      network.backend().letGo();
+      assertEquals(3 * 8, get(queued).length);
+    }
+  }
+
   // ---- The end ----
 
   @Test

@@ -12,8 +12,8 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 
 /**
- * The results of a partition, in its order. As many elements are read ahead as make some batches; a
- * batch is of those that are nearest to each other in length.
+ * The results of a partition, in its order. As many elements are read ahead as make some batches,
+ * so that another joins where one ends.
  *
  * <p>One thread at a time. It closes itself after the last result.
  */

@@ -23,7 +23,7 @@ record Scoring<IN, OUT>(
     int batchSize,
     int maxSteps)
     implements Serializable {
-  /** So many batches wait at a time, so that each is of sequences of like lengths. */
+  /** So many batches are read ahead, so that another sequence joins where one ends. */
   private static final int BATCHES = 16;
 
   /**
