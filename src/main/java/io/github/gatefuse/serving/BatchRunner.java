@@ -204,11 +204,11 @@ final class BatchRunner implements AutoCloseable {
     int length = Math.min(steps, pending.left());
     Request request = pending.request;
     lengths.put(b, length);
-    if (begin == 0) {
-      state.clearRow(pending.row);
-    }
     if (rows != null) {
       rows.put(b, pending.row);
+      if (begin == 0) {
+        state.clearRow(pending.row);
+      }
     }
     if (x == null) {
       tokens.put(b * steps, request.tokens(), begin, length);

@@ -361,15 +361,13 @@ class BatcherTest {
     final CompletableFuture<float[]> first;
 
     Held(int capacity, WhenFull policy) throws InterruptedException {
-      batcher =
-          Batcher.start(
-              network.rnn(),
-              BatcherOptions.of(Output.HIDDEN)
-                  .withQueue(capacity, policy)
-                  .withMaxDelay(Duration.ZERO)
-                  .withWorkers(1, 1));
+      this(BatcherOptions.of(Output.HIDDEN).withQueue(capacity, policy), request(2));
+    }
+
+    Held(BatcherOptions options, Request request) throws InterruptedException {
+      batcher = Batcher.start(network.rnn(), options.withMaxDelay(Duration.ZERO).withWorkers(1, 1));
       network.backend().hold();
-      first = batcher.submit(request(2));
+      first = batcher.submit(request);
       network.backend().awaitRuns(1);
     }
 
@@ -513,24 +511,13 @@ class BatcherTest {
 
   @Test
   void deadlinesNeverWaitForRoom() throws Exception {
-    try (UnreliableBackend.Network network =
-            UnreliableBackend.network(SPEC, Networks.weights(SPEC, 1));
-        Batcher batcher =
-            Batcher.start(
-                network.rnn(),
-                BatcherOptions.of(Output.HIDDEN)
-                    .withQueue(1, WhenFull.BLOCK)
-                    .withMaxDelay(Duration.ZERO)
-                    .withWorkers(1, 1))) {
-      network.backend().hold();
-      CompletableFuture<float[]> late =
-          batcher.submit(request(2).withTimeout(Duration.ofMillis(200)));
-      network.backend().awaitRuns(1);
-      CompletableFuture<float[]> queued = batcher.submit(request(3));
+    BatcherOptions options = BatcherOptions.of(Output.HIDDEN).withQueue(1, WhenFull.BLOCK);
+    try (Held held = new Held(options, request(2).withTimeout(Duration.ofMillis(200)))) {
+      CompletableFuture<float[]> queued = held.batcher.submit(request(3));
       CompletableFuture<float[]> again =
-          late.exceptionallyCompose(failure -> batcher.submit(request(2)));
+          held.first.exceptionallyCompose(failure -> held.batcher.submit(request(2)));
       assertEquals(Reason.QUEUE_FULL, reason(again));
-      network.backend().letGo();
+      held.letGo();
       assertEquals(3 * 8, get(queued).length);
     }
   }
@@ -695,49 +682,29 @@ class BatcherTest {
 
   @Test
   void requestsJoinThoseThatRun() throws Exception {
-    try (UnreliableBackend.Network network =
-            UnreliableBackend.network(SPEC, Networks.weights(SPEC, 1));
-        Batcher batcher =
-            Batcher.start(
-                network.rnn(),
-                BatcherOptions.of(Output.HIDDEN)
-                    .withSizes(4, 8)
-                    .withMaxDelay(Duration.ZERO)
-                    .withWorkers(1, 1));
-        Offline offline = new Offline(network.rnn(), Output.HIDDEN, 40)) {
-      network.backend().hold();
-      CompletableFuture<float[]> longer = batcher.submit(request(40)); // five calls
-      network.backend().awaitRuns(1);
-      CompletableFuture<float[]> shorter = batcher.submit(request(11)); // the second and the third
-      CompletableFuture<Boolean> wasFirst = shorter.thenApply(answer -> !longer.isDone());
-      network.backend().letGo();
-      assertArrayEquals(offline.answer(request(40)), get(longer));
+    BatcherOptions options = BatcherOptions.of(Output.HIDDEN).withSizes(4, 8);
+    try (Held held = new Held(options, request(40)); // five calls
+        Offline offline = new Offline(held.network.rnn(), Output.HIDDEN, 40)) {
+      CompletableFuture<float[]> shorter = held.batcher.submit(request(11)); // two from the second
+      CompletableFuture<Boolean> wasFirst = shorter.thenApply(answer -> !held.first.isDone());
+      held.letGo();
+      assertArrayEquals(offline.answer(request(40)), get(held.first));
       assertArrayEquals(offline.answer(request(11)), get(shorter));
       assertTrue(wasFirst.join());
-      assertEquals(5, batcher.metrics().batches());
-      assertEquals((5 + 2) / 5.0 / 4, batcher.metrics().batchFill());
+      assertEquals(5, held.batcher.metrics().batches());
+      assertEquals((5 + 2) / 5.0 / 4, held.batcher.metrics().batchFill());
     }
   }
 
   @Test
   void whatNobodyWaitsForLeavesAtTheEndOfACall() throws Exception {
-    try (UnreliableBackend.Network network =
-            UnreliableBackend.network(SPEC, Networks.weights(SPEC, 1));
-        Batcher batcher =
-            Batcher.start(
-                network.rnn(),
-                BatcherOptions.of(Output.HIDDEN)
-                    .withSizes(2, 8)
-                    .withMaxDelay(Duration.ZERO)
-                    .withWorkers(1, 1));
-        Offline offline = new Offline(network.rnn(), Output.HIDDEN, 40)) {
-      network.backend().hold();
-      CompletableFuture<float[]> dropped = batcher.submit(request(40));
-      network.backend().awaitRuns(1);
-      assertTrue(dropped.cancel(false));
-      network.backend().letGo();
-      assertArrayEquals(offline.answer(request(9)), get(batcher.submit(request(9))));
-      assertEquals(1 + 2, batcher.metrics().batches());
+    BatcherOptions options = BatcherOptions.of(Output.HIDDEN).withSizes(2, 8);
+    try (Held held = new Held(options, request(40));
+        Offline offline = new Offline(held.network.rnn(), Output.HIDDEN, 40)) {
+      assertTrue(held.first.cancel(false));
+      held.letGo();
+      assertArrayEquals(offline.answer(request(9)), get(held.batcher.submit(request(9))));
+      assertEquals(1 + 2, held.batcher.metrics().batches());
     }
   }
 

@@ -275,8 +275,8 @@ public final class GateFuseScorer<IN, OUT> {
     }
 
     /**
-     * Forgets a key's state when it has had no event for some time. In batch execution, where time
-     * does not pass between events, it does nothing.
+     * Forgets a key's state when it has had no event for some time. In batch execution it does
+     * nothing.
      *
      * @param value in processing time; by default states are kept for ever
      * @return this
