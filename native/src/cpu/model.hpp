@@ -97,10 +97,10 @@ class Model {
   float* token_scan_tables_[2] = {};
   uint32_t* words_ = nullptr;  // for the products that make them
   std::vector<bool> given_;
-  mutable std::mutex finishing_;  // guards what follows
+  int64_t updates_ = 0;
+  mutable std::mutex finishing_;  // guards what follows, which sessions read once it is there
   bool finished_ = false;
   Back back_;
-  int64_t updates_ = 0;
 };
 
 // GF_ISA_ bits of what this build holds and this processor runs.
