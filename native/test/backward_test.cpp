@@ -62,6 +62,15 @@ void check_chunks() {
   }
 }
 
+// Recurrent weights of a size at which they may have gaps (cpu/kernels.hpp).
+void check_gaps() {
+  for (const int cell : {GF_LSTM_REFINE, GF_GRU, GF_ONLSTM}) {
+    const Case one = {make_spec(cell, 3, 112), 6, 3, true, GF_TIME_MAJOR};
+    check_slopes(one, GF_ISA_AUTO, 3);
+    check_bits(one, GF_ISA_AUTO, cell);
+  }
+}
+
 void check_errors() {
   const Network lstm(make_spec(GF_LSTM, 4, 8), 1);
   const Network gru(make_spec(GF_GRU, 4, 8), 1);
@@ -166,6 +175,7 @@ int main() {
   }
   check_accumulation(embedded(make_spec(GF_LSTM_REFINE, 6, 9, 2)), cpu);
   check_chunks();
+  check_gaps();
   check_update(make_spec(GF_GRU_REFINE, 5, 17), cpu);
   check_update(embedded(make_spec(GF_GRU_REFINE, 5, 17)), cpu);
   check_errors();

@@ -110,22 +110,28 @@ void check_bits(int32_t set, const Precision& precision) {
 class Product {
  public:
   Product(const cpu::Kernels& kernels, int32_t precision, int k, int outputs,
-          cpu::Multiplier multiplier)
+          cpu::Multiplier multiplier, int gap = 0)
       : kernels_(kernels) {
     const int width = kernels.head_width;
     const int64_t lanes = kernels.lanes;
     const int64_t group = width * lanes;
     pack_.k = k;
     pack_.width = width;
+    pack_.gap = gap;
     pack_.groups = (outputs + group - 1) / group;
     pack_.precision = precision;
     pack_.multiplier = multiplier;
     const int64_t places = pack_.row() * lanes;
-    words_.resize(places * pack_.words_of_column());
+    // Not a number where nothing is set: what is left free must not count.
+    words_.resize(pack_.groups * pack_.group_size(lanes), gap == 0 ? 0 : 0x7fc07fc0);
     bias_.resize(places);
     scale_.resize(places);
     offset_.resize(places);
-    pack_.words = words_.data();
+    if (precision == GF_FLOAT32) {
+      pack_.weight = reinterpret_cast<float*>(words_.data());
+    } else {
+      pack_.words = words_.data();
+    }
     pack_.bias = bias_.data();
     pack_.scale = scale_.data();
     pack_.offset = offset_.data();
@@ -207,6 +213,28 @@ void check_products(const cpu::Kernels& kernels, const Precision& precision) {
   }
 }
 
+// Free places between the weights change nothing.
+void check_gaps(const cpu::Kernels& kernels, int32_t precision) {
+  if (!cpu::may_have_gap(kernels.head_width, kernels.lanes)) return;
+  constexpr int k = 77;
+  for (const cpu::Multiplier multiplier : cpu::multipliers(kernels, precision)) {
+    const int outputs = 6 * kernels.head_width * kernels.lanes;  // whole groups
+    Product dense(kernels, precision, k, outputs, multiplier);
+    Product spaced(kernels, precision, k, outputs, multiplier, cpu::kGap);
+    Random random(precision);
+    for (int o = 0; o < outputs; ++o) {
+      const std::vector<float> row = random.values(k, 0.1f);
+      dense.set(o, row, 0.5f);
+      spaced.set(o, row, 0.5f);
+    }
+    for (const int rows : {1, 2, 6, 13, 64}) {
+      std::vector<std::vector<float>> in;
+      for (int r = 0; r < rows; ++r) in.push_back(random.values(k, 1.0f));
+      CHECK(same_bits(dense.times(in), spaced.times(in)));
+    }
+  }
+}
+
 // The extremes of eight bits, whose sums would not fit into sixteen; and what is not a number.
 void check_extremes(const cpu::Kernels& kernels) {
   constexpr int k = 1000;
@@ -265,6 +293,12 @@ int main() {
     }
     check_refusals(precision);
   }
-  for (const int32_t set : instruction_sets()) check_extremes(cpu::find_kernels(set));
+  for (const int32_t set : instruction_sets()) {
+    const cpu::Kernels& kernels = cpu::find_kernels(set);
+    for (const int32_t precision : {GF_FLOAT32, GF_BFLOAT16, GF_INT8}) {
+      check_gaps(kernels, precision);
+    }
+    check_extremes(kernels);
+  }
   return result();
 }

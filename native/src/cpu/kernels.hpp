@@ -14,6 +14,10 @@
 
 namespace gatefuse::cpu {
 
+// A cache line. Vectors of other sizes, and narrow packs, have no gaps.
+constexpr int kGap = 16;
+constexpr bool may_have_gap(int width, int64_t lanes) { return lanes == kGap && width >= 3; }
+
 // What multiplies words of weights shorter than float32: lanes that they are widened to, an
 // instruction that takes words as they are, or tile registers.
 enum class Multiplier { kLanes, kWords, kTiles };
@@ -25,7 +29,8 @@ enum class Multiplier { kLanes, kWords, kTiles };
 // zeros.
 //
 // Weights shorter than float32 are words [groups][words of a column][width][W] of two bfloat16 or
-// four int8 with neighbouring k, the first in the lowest bits, and zeros behind the last.
+// four int8 with neighbouring k, the first in the lowest bits, and zeros behind the last. Of
+// either, `gap` numbers or words, none or kGap, stay free behind each [width][W].
 struct Pack {
   float* weight = nullptr;
   uint32_t* words = nullptr;  // in place of them
@@ -34,14 +39,19 @@ struct Pack {
   int32_t* offset = nullptr;  // int8: -128 times the sum of an output's weights
   int64_t k = 0;
   int width = 0;
+  int64_t gap = 0;
   int64_t groups = 0;
   int32_t precision = 0;  // GF_FLOAT32, GF_BFLOAT16 or GF_INT8
   Multiplier multiplier = Multiplier::kLanes;
 
   int64_t row() const { return groups * width; }  // vectors of one result row
   int64_t words_of_column() const { return precision == GF_INT8 ? (k + 3) / 4 : (k + 1) / 2; }
-  // What all weights take in one lane: four bytes a number, or a word.
-  int64_t bytes() const { return 4 * row() * (words == nullptr ? k : words_of_column()); }
+  int64_t columns() const { return precision == GF_FLOAT32 ? k : words_of_column(); }
+  // From one k, or word of a column, of a group to the next; from one group to the next.
+  int64_t step(int64_t lanes) const { return width * lanes + gap; }
+  int64_t group_size(int64_t lanes) const { return columns() * step(lanes); }
+  // What the weights themselves take.
+  int64_t bytes(int64_t lanes) const { return 4 * row() * columns() * lanes; }
 };
 
 // Words that a row of k takes in any precision, as a product with words reads it.

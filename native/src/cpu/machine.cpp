@@ -68,6 +68,21 @@ int64_t l2_cache_bytes() {
 #endif
 }
 
+bool foresees_regions() {
+#if defined(__x86_64__)
+  constexpr unsigned kZen5 = 26;
+  unsigned signature = 0;
+  unsigned b = 0;
+  unsigned c = 0;
+  unsigned d = 0;
+  if (__get_cpuid(1, &signature, &b, &c, &d) == 0) return false;
+  const unsigned family = (signature >> 8 & 0xf) + (signature >> 20 & 0xff);
+  return family == kZen5 && __builtin_cpu_is("amd");
+#else
+  return false;
+#endif
+}
+
 bool has_avx_vnni() {
 #if defined(__x86_64__)
   constexpr unsigned kExtended = 7;

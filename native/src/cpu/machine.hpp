@@ -17,6 +17,10 @@ int usable_processors();
 // Of the L2 cache of a core; 0 where the system does not tell.
 int64_t l2_cache_bytes();
 
+// Whether the processor brings lines into the L1 cache as it remembers them of a region, which is
+// slower than by strides: AMD's of family 26 (Zen 5). See docs/performance-notes.md.
+bool foresees_regions();
+
 // The compiler's own question does not know this one. False elsewhere than on x86-64.
 bool has_avx_vnni();
 

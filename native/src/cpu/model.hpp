@@ -59,7 +59,7 @@ class Model {
   };
 
   Pack make_pack(Arena& arena, const char* what, int64_t k, int width, int64_t groups,
-                 int32_t precision) const;
+                 int32_t precision, bool recurrent = false) const;
 
   void make_layer(LayerWeights& weights, int64_t input);
   Place place(int64_t slot, bool recurrent, size_t block);

@@ -43,12 +43,13 @@ GF_INLINE void for_tiles(int rows, F f) {
   }
 }
 
-// acc[u][m][n] += sum over k in begin .. end - 1 of weight[u][k][n] * in[m][k], in the order of k.
-// Lines > 0: meanwhile brings Lines cache lines of what comes next for each k from a farther cache
-// to the L2.
+// acc[u][m][n] += sum over k in begin .. end - 1 of weight[u][k][n] * in[m][k], in the order of k;
+// the weights of a k lie `step` apart. Lines > 0: meanwhile brings Lines cache lines of what comes
+// next for each k from a farther cache to the L2.
 template <int Lines, int U, int M, int N>
-GF_INLINE void multiply(const float* weight, int64_t group, const float* const (&in)[M],
-                        int64_t begin, int64_t end, const float* next, V (&acc)[U][M][N]) {
+GF_INLINE void multiply(const float* weight, int64_t step, int64_t group,
+                        const float* const (&in)[M], int64_t begin, int64_t end, const float* next,
+                        V (&acc)[U][M][N]) {
 #pragma GCC unroll 2
   for (int64_t k = begin; k < end; ++k) {
 #pragma GCC unroll 4
@@ -62,7 +63,7 @@ GF_INLINE void multiply(const float* weight, int64_t group, const float* const (
     for (int u = 0; u < U; ++u) {
 #pragma GCC unroll 8
       for (int n = 0; n < N; ++n) {
-        const V w = load(weight + u * group + (k * N + n) * W);
+        const V w = load(weight + u * group + k * step + n * W);
 #pragma GCC unroll 8
         for (int m = 0; m < M; ++m) acc[u][m][n] = fma(w, x[m], acc[u][m][n]);
       }
@@ -150,14 +151,15 @@ template <int N>
 void float_row_product(const Pack& pack, const float* row, int64_t begin, int64_t end,
                        bool downwards, Finish finish) {
   constexpr int kMost = largest_tile_rows(N) > 4 ? 4 : largest_tile_rows(N);
-  const int64_t size = pack.k * N * W;
+  const int64_t step = N * W + pack.gap;
+  const int64_t size = pack.k * step;
   const float* const in[1] = {row};
   for_pieces<kMost>(begin, end, downwards, [&](int64_t group, auto groups) {
     constexpr int U = decltype(groups)::value;
     V acc[U][1][N];
 #pragma GCC unroll 4
     for (int u = 0; u < U; ++u) load_sums(pack.bias + (group + u) * N * W, 0, acc[u]);
-    multiply<0>(pack.weight + group * size, size, in, 0, pack.k, nullptr, acc);
+    multiply<0>(pack.weight + group * size, step, size, in, 0, pack.k, nullptr, acc);
     float sums[U * N * W];
 #pragma GCC unroll 4
     for (int u = 0; u < U; ++u) store_sums(sums + u * N * W, acc[u]);
@@ -167,7 +169,7 @@ void float_row_product(const Pack& pack, const float* row, int64_t begin, int64_
 
 template <int N>
 GF_INLINE const float* group_weights(const Pack& pack, int64_t g) {
-  return pack.weight + g * pack.k * N * W;
+  return pack.weight + g * pack.k * (N * W + pack.gap);
 }
 
 // More rows, one group: tiles of rows; where they are more than one tile, k is cut into panels,
@@ -178,11 +180,12 @@ template <int N, int Lines>
 void float_panels_product(const Pack& pack, const Rows& rows, int64_t panel, float* scratch,
                           int64_t g, const float* after, float* const* out) {
   constexpr int kFetchingTiles = (N * W / kLineFloats + Lines - 1) / Lines;
+  const int64_t step = N * W + pack.gap;
   const float* weight = group_weights<N>(pack, g);
   for (int64_t k = 0; k < pack.k; k += panel) {
     const int64_t k_end = k + panel < pack.k ? k + panel : pack.k;
     const bool direct = k_end == pack.k && out != nullptr;
-    const float* next = k_end < pack.k ? weight + k_end * N * W : after;
+    const float* next = k_end < pack.k ? weight + k_end * step : after;
     int fetching = kFetchingTiles;
     for_tiles<largest_tile_rows(N)>(rows.count, [&](int r, auto height) {
       constexpr int M = decltype(height)::value;
@@ -192,10 +195,10 @@ void float_panels_product(const Pack& pack, const Rows& rows, int64_t panel, flo
       V acc[1][M][N];
       load_sums(k == 0 ? pack.bias + g * N * W : sums, k == 0 ? 0 : N * W, acc[0]);
       if (fetching-- > 0) {
-        multiply<Lines>(weight, 0, in, k, k_end, next, acc);
+        multiply<Lines>(weight, step, 0, in, k, k_end, next, acc);
         next += (k_end - k) * Lines * kLineFloats;
       } else {
-        multiply<0>(weight, 0, in, k, k_end, nullptr, acc);
+        multiply<0>(weight, step, 0, in, k, k_end, nullptr, acc);
       }
       if (direct) {
         put_sums(out + r, g * N * W, acc[0]);

@@ -181,9 +181,12 @@ void Session::path(char* text, int64_t capacity) const {
 // recurrent weights, from the L2 cache where a member's part of them fits it.
 std::string Session::choices() const {
   const LayerWeights& layer = model_.layer(spec_.slots() - 1);
-  const int64_t weights = (layer.recurrent.bytes() + layer.reset.bytes() + layer.candidate.bytes() +
-                           layer.scan_recurrent.bytes()) *
-                          kernels_.lanes / threads_;
+  int64_t weights = 0;
+  for (const Pack* pack :
+       {&layer.recurrent, &layer.reset, &layer.candidate, &layer.scan_recurrent}) {
+    weights += pack->bytes(kernels_.lanes);
+  }
+  weights /= threads_;
   const int64_t l2 = l2_cache_bytes();
   const bool table = spec_.vocabulary > 0 && model_.token_table(0) != nullptr;
   char projection[96];

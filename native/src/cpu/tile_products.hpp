@@ -56,11 +56,12 @@ GF_INLINE void for_each_of(F f) {
 }
 
 template <class Format, int N, int kA, int kB>
-GF_INLINE void add_tiles(const uint32_t* operands, int64_t stride, const uint32_t* weights) {
+GF_INLINE void add_tiles(const uint32_t* operands, int64_t stride, const uint32_t* weights,
+                         int64_t step) {
   load_tile<kA>(operands, stride * 4);
   for_each_of<N>([&](auto n) {
     constexpr int kN = decltype(n)::value;
-    load_tile<kB>(weights + kN * W, N * W * 4);
+    load_tile<kB>(weights + kN * W, step * 4);
     Format::template add<kN, kA, kB>();
   });
 }
@@ -75,15 +76,17 @@ GF_INLINE void tile_group(const Pack& pack, int64_t group, int rows, const uint3
     load_tile<kN>(Format::begin(pack, at + kN * W), 0);
   });
   const int64_t words = pack.words_of_column();
-  const uint32_t* weights = pack.words + words * at;
+  const int64_t step = N * W + pack.gap;
+  const uint32_t* weights = pack.words + group * words * step;
   const uint32_t* operands = in + Format::kFirstWord;
   int64_t word = 0;
   for (; word + kTileWords <= words; word += kTileWords) {
-    add_tiles<Format, N, kRowsTile, kWeightsTile>(operands + word, stride, weights + word * N * W);
+    add_tiles<Format, N, kRowsTile, kWeightsTile>(operands + word, stride, weights + word * step,
+                                                  step);
   }
   if (word < words) {
     add_tiles<Format, N, kLastRowsTile, kLastWeightsTile>(operands + word, stride,
-                                                          weights + word * N * W);
+                                                          weights + word * step, step);
   }
   for_each_of<N>([&](auto n) {
     constexpr int kN = decltype(n)::value;
