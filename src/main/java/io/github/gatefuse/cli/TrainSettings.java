@@ -12,6 +12,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Objects;
+import java.util.stream.Stream;
 
 /**
  * What {@code train} was asked for, checked before anything is read. Immutable.
@@ -81,6 +83,9 @@ record TrainSettings(
     Path checkpoint = arguments.value("--checkpoint").map(Source::path).orElse(null);
     Path metrics = arguments.value("--metrics").map(Source::path).orElse(null);
     refuseToOverwrite(files, out, checkpoint, metrics);
+    Stream.of(out, checkpoint, metrics)
+        .filter(Objects::nonNull)
+        .forEach(TrainSettings::refuseUnplaced);
     int batch = arguments.integer("--batch", 1, 4096, 32);
     int longestLine = arguments.integer("--max-line", 1, 1 << 16, 160);
     int mostLines = LARGEST / BYTES / (longestLine + 1);
@@ -109,19 +114,21 @@ record TrainSettings(
   }
 
   private static Path out(Arguments arguments) {
-    Path out =
-        Source.path(
-            arguments
-                .value("--out")
-                .orElseThrow(() -> new CommandException("--out: expected a MODEL, got none")));
-    Path folder = out.toAbsolutePath().getParent();
+    return Source.path(
+        arguments
+            .value("--out")
+            .orElseThrow(() -> new CommandException("--out: expected a MODEL, got none")));
+  }
+
+  /** Refuses, before any work, a file to be written where there is no place for it. */
+  private static void refuseUnplaced(Path file) {
+    Path folder = file.toAbsolutePath().getParent();
     if (folder == null || !Files.isDirectory(folder)) {
-      throw new CommandException(out + ": expected a folder that exists, got " + folder);
+      throw new CommandException(file + ": expected a folder that exists, got " + folder);
     }
-    if (Files.isDirectory(out)) {
-      throw new CommandException(out + ": expected a file, got a directory");
+    if (Files.isDirectory(file)) {
+      throw new CommandException(file + ": expected a file, got a directory");
     }
-    return out;
   }
 
   private static void refuseToOverwrite(List<Path> files, Path out, Path checkpoint, Path metrics) {

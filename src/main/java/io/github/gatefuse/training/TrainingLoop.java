@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.gatefuse.training;
 
+import io.github.gatefuse.GatefuseException;
+import io.github.gatefuse.GatefuseException.Code;
 import io.github.gatefuse.RnnSpec;
 import io.github.gatefuse.Weights;
 import io.github.gatefuse.io.Safetensors;
@@ -450,18 +452,28 @@ public final class TrainingLoop {
     }
 
     void restore(Map<String, String> notes) {
-      nanosBefore = Long.parseLong(notes.getOrDefault("nanoseconds", "0"));
-      stale = Integer.parseInt(notes.getOrDefault("stale", "0"));
-      bestStep = Long.parseLong(notes.getOrDefault("best_step", "0"));
+      nanosBefore = note(notes, "nanoseconds", Long::parseLong);
+      stale = note(notes, "stale", Integer::parseInt);
+      bestStep = note(notes, "best_step", Long::parseLong);
       if (notes.containsKey("best_loss") && Files.exists(bestFile(checkpoint))) {
         bestEvaluation =
             new Evaluation(
-                Double.parseDouble(notes.get("best_loss")),
-                Double.parseDouble(notes.getOrDefault("best_accuracy", "0")),
-                Double.parseDouble(notes.getOrDefault("best_weight", "0")));
+                note(notes, "best_loss", Double::parseDouble),
+                note(notes, "best_accuracy", Double::parseDouble),
+                note(notes, "best_weight", Double::parseDouble));
         try (Safetensors file = Safetensors.open(bestFile(checkpoint))) {
           best = Checkpoint.parameters(file, spec);
         }
+      }
+    }
+
+    private <T> T note(Map<String, String> notes, String name, Function<String, T> parse) {
+      String text = notes.getOrDefault(name, "0");
+      try {
+        return parse.apply(text);
+      } catch (NumberFormatException e) {
+        throw new GatefuseException(
+            Code.BAD_FILE, checkpoint + ": " + name + ": expected a number, got " + text);
       }
     }
   }

@@ -192,6 +192,16 @@ class TrainCommandTest {
     assertTrue(same.err().contains("would overwrite what is to be learnt from"), same.err());
     Outcome nowhere = CommandLine.run("train", "--out", folder + "/no/model", text.toString());
     assertTrue(nowhere.err().contains("expected a folder that exists"), nowhere.err());
+    for (String option : List.of("--checkpoint", "--metrics")) {
+      String missing = folder + "/no/file";
+      Outcome refused = train("--steps", "1", option, missing);
+      assertEquals(
+          "gatefuse: %s: expected a folder that exists, got %s/no\n".formatted(missing, folder),
+          refused.err());
+      assertFalse(Files.exists(model));
+      Outcome directory = train("--steps", "1", option, folder.toString());
+      assertEquals("gatefuse: " + folder + ": expected a file, got a directory\n", directory.err());
+    }
     Files.writeString(text, "a line\n");
     Outcome few = train("--steps", "1");
     assertTrue(few.err().contains("expected enough lines"), few.err());

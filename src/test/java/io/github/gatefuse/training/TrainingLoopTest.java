@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.gatefuse.Backend;
 import io.github.gatefuse.Cell;
+import io.github.gatefuse.GatefuseException;
 import io.github.gatefuse.RnnOptions;
 import io.github.gatefuse.RnnSpec;
 import io.github.gatefuse.WeightInit;
@@ -20,6 +21,7 @@ import java.time.Duration;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
@@ -145,6 +147,17 @@ class TrainingLoopTest {
     try (Trainer trainer = Trainer.resume(file, SPEC, OPTIONS)) {
       assertEquals(10, trainer.steps());
     }
+  }
+
+  @Test
+  void namesTheNoteThatIsNoNumber(@TempDir Path folder) {
+    Path file = folder.resolve("checkpoint");
+    try (Trainer trainer = Trainer.create(SPEC, INITIAL, OPTIONS)) {
+      trainer.save(file, Map.of("stale", "x"));
+    }
+    GatefuseException refused = assertThrows(GatefuseException.class, () -> run(file, 40));
+    assertEquals(GatefuseException.Code.BAD_FILE, refused.code());
+    assertEquals(file + ": stale: expected a number, got x", refused.getMessage());
   }
 
   @Test
