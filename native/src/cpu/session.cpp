@@ -203,12 +203,13 @@ std::string Session::choices() const {
   }
   char text[512];
   std::snprintf(text, sizeof text,
-                "%sinput_projection=%s%s\nrecurrent_weights=%lld KiB a thread%s\n", second,
+                "%sinput_projection=%s%s\nrecurrent_weights=%lld KiB a thread%s%s\n", second,
                 table ? "by token; of further layers " : "", projection,
                 static_cast<long long>(weights / 1024),
                 l2 == 0         ? ""
                 : weights <= l2 ? ", fit its L2 cache"
-                                : ", more than its L2 cache");
+                                : ", more than its L2 cache",
+                layer.recurrent.gap != 0 ? ", with gaps" : "");
   return text;
 }
 
