@@ -83,8 +83,8 @@ void check_case(const Case& one, int precision, int tier) {
 
 // The last has several chunks of k, and tasks shared by warps. A tier that goes back as tier A does
 // has that one's kernels there, and so few cases; shorter precisions have one, which takes turns.
-// ThreadSanitizer's build has one precision for
-// each cell of a tier, AddressSanitizer's two: so each tier has every cell and every precision.
+// ThreadSanitizer's build has one precision for each cell of a tier, AddressSanitizer's two: so
+// each tier has every cell and every precision.
 std::vector<Case> tested_cases(int cell, int precision, int tier) {
   const std::vector<Case> all = cases_of(cell);
   const Case large = {make_spec(cell, 5, 130), 3, 9, true, GF_TIME_MAJOR};
