@@ -22,7 +22,10 @@ import java.nio.FloatBuffer;
 import java.nio.IntBuffer;
 import java.util.Arrays;
 import java.util.Random;
+import java.util.concurrent.BrokenBarrierException;
+import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.IntStream;
 
 /**
@@ -142,16 +145,22 @@ final class BatcherLoad {
     }
   }
 
-  /** Seconds until all requests are answered; fills in how long each of them took. */
+  /**
+   * Seconds until all requests are answered; fills in how long each of them took. The clients are
+   * there before: to start 64 threads beside busy workers takes a tenth of a second.
+   */
   private static double serve(Batcher batcher, Request[] requests, int clients, long[] latencies)
       throws InterruptedException {
     AtomicInteger next = new AtomicInteger();
+    AtomicLong begun = new AtomicLong();
+    CyclicBarrier start =
+        new CyclicBarrier(clients + 1, () -> begun.set(System.nanoTime())); // before any goes on
     Thread[] threads = new Thread[clients];
-    long begun = System.nanoTime();
     for (int i = 0; i < clients; i++) {
       threads[i] =
           new Thread(
               () -> {
+                await(start);
                 for (int n = next.getAndIncrement();
                     n < requests.length;
                     n = next.getAndIncrement()) {
@@ -162,10 +171,19 @@ final class BatcherLoad {
               });
       threads[i].start();
     }
+    await(start);
     for (Thread thread : threads) {
       thread.join();
     }
-    return (System.nanoTime() - begun) / 1e9;
+    return (System.nanoTime() - begun.get()) / 1e9;
+  }
+
+  private static void await(CyclicBarrier barrier) {
+    try {
+      barrier.await();
+    } catch (InterruptedException | BrokenBarrierException e) {
+      throw new IllegalStateException(e);
+    }
   }
 
   private static FloatBuffer floats(long count) {
