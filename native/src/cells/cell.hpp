@@ -73,8 +73,13 @@ struct StepGradients {
   V h;          // by h before the step, of a cell without a cell state: but for the products
 };
 
-// h = o tanh(c) backwards: adds to the gradient by c and gives that by the output gate's
-// pre-activation.
+// h of all cells with a cell state, from the output gate's pre-activation and c after the step.
+template <class V>
+GF_INLINE V output(V a, V c_next) {
+  return sigmoid(a) * tanh(c_next);
+}
+
+// The same backwards: adds to the gradient by c and gives that by the output gate's pre-activation.
 template <class V>
 GF_INLINE V output_gradient(V output, V c_next, V dh, V& dc) {
   const Gate<V> o = sigmoid_pair(output);

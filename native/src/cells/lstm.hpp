@@ -17,7 +17,7 @@ struct Lstm {
   template <class A, class V>
   static GF_INLINE void forward(const A& a, const Gate<V>*, V& c, V& h) {
     c = fma(sigmoid(a[kForget]), c, sigmoid(a[kInput]) * a.candidate(tanh(a[kCandidate])));
-    h = sigmoid(a[kOutput]) * tanh(c);
+    h = output(a[kOutput], c);
   }
 
   template <class A, class V>

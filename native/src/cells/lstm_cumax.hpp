@@ -18,7 +18,7 @@ struct LstmCumax {
   template <class A, class V>
   static GF_INLINE void forward(const A& a, const Gate<V>* scan, V& c, V& h) {
     c = mix(scan[kForget], c, a.candidate(tanh(a[kCandidate])));
-    h = sigmoid(a[kOutput]) * tanh(c);
+    h = output(a[kOutput], c);
   }
 
   template <class A, class V>

@@ -18,7 +18,7 @@ struct LstmRefine {
   static GF_INLINE void forward(const A& a, const Gate<V>*, V& c, V& h) {
     const Gate<V> g = refine(sigmoid_pair(a[kForget]), sigmoid_pair(a[kRefine]));
     c = mix(g, c, a.candidate(tanh(a[kCandidate])));
-    h = sigmoid(a[kOutput]) * tanh(c);
+    h = output(a[kOutput], c);
   }
 
   template <class A, class V>

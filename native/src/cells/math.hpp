@@ -43,13 +43,19 @@ GF_INLINE V reduced_expm1(V x, V& shifted) {
   return fma(q, r2, r);
 }
 
-// e^x for x <= 0. The result may be subnormal, and then 2^n is not a float: the power is taken 2^64
-// times too large, and the last multiplication rounds once.
+// times_pow2 for results that may be subnormal, where 2^n is not a float: the power is taken 2^64
+// times too large, and the last multiplication rounds once. A V may have a shorter way.
+template <class V>
+GF_INLINE V times_small_pow2(V a, V shifted) {
+  return a * times_pow2(V::set(0x1p64f), shifted) * V::set(0x1p-64f);
+}
+
+// e^x for x <= 0.
 template <class V>
 GF_INLINE V exp_nonpositive(V x) {
   V n;
   const V p = reduced_expm1(max(V::set(-105.0f), x), n) + V::set(1.0f);
-  return p * times_pow2(V::set(0x1p64f), n) * V::set(0x1p-64f);
+  return times_small_pow2(p, n);
 }
 
 // sigma(x) and sigma(-x) from one exponential: with z = e^-|x| they are 1/(1+z) and z/(1+z).

@@ -29,7 +29,7 @@ struct Onlstm {
     const V keep = mf.value * fma(sigmoid(a[kForget]), mi.value, mi.complement);
     const V write = mi.value * fma(sigmoid(a[kInput]), mf.value, mf.complement);
     c = fma(keep, c, write * a.candidate(tanh(a[kCandidate])));
-    h = sigmoid(a[kOutput]) * tanh(c);
+    h = output(a[kOutput], c);
   }
 
   template <class A, class V>

@@ -150,15 +150,19 @@ struct CellStep {
     if constexpr (Cell::kCandidateApart) keep(items, h_parts[Cell::kCandidate], kPlain);
   }
 
-  // The pointwise mathematics of the items of a T; h_parts are the recurrent products.
-  template <bool Masked, class T>
-  GF_INLINE void forward(const Item* items, const T (&h_parts)[kPlain]) const {
-    T x_parts[kPlain];
+  template <class T>
+  GF_INLINE T x_part(const Item* items, int block) const {
+    return gather<T>([&](int i) { return load(input(items[i], block)); });
+  }
+
+  template <class T>
+  GF_INLINE void read_x(const Item* items, T (&x_parts)[kPlain]) const {
 #pragma GCC unroll 8
-    for (int b = 0; b < kPlain; ++b) {
-      x_parts[b] = gather<T>([&](int i) { return load(input(items[i], b)); });
-    }
-    Gate<T> scan[kScans + 1];
+    for (int b = 0; b < kPlain; ++b) x_parts[b] = x_part<T>(items, b);
+  }
+
+  template <class T>
+  GF_INLINE void read_scans(const Item* items, Gate<T> (&scan)[kScans + 1]) const {
 #pragma GCC unroll 8
     for (int s = 0; s < kScans; ++s) {
       const auto gate = [&](int i) {
@@ -167,34 +171,81 @@ struct CellStep {
       scan[s] = {gather<T>([&](int i) { return load(gate(i)); }),
                  gather<T>([&](int i) { return load(gate(i) + weights.padded); })};
     }
-    T h = gather<T>([&](int i) { return load(step.h + state(items[i])); });
-    T c = h;
-    if constexpr (Cell::kCellState) {
-      c = gather<T>([&](int i) { return load(step.c + state(items[i])); });
-    }
-    if (step.kept != nullptr) keep(items, x_parts, h_parts);
-    const PreActivations<T> a{x_parts, h_parts};
-    const auto at = [&](int i) { return state(items[i]); };
-    if constexpr (Masked) {
-      Regularized<Cell>::forward(a, scan, masks_of<T>(*step.masks, at), c, h);
-    } else {
-      Cell::forward(a, scan, c, h);
-    }
-    if constexpr (Cell::kCellState) {
-      scatter(c, [&](int i, const V& one) { store(step.c_next + state(items[i]), one); });
-    }
+  }
+
+  template <class T>
+  GF_INLINE T read_state(const float* states, const Item* items) const {
+    return gather<T>([&](int i) { return load(states + state(items[i])); });
+  }
+
+  template <class T>
+  GF_INLINE void write_c(const Item* items, const T& c) const {
+    scatter(c, [&](int i, const V& one) { store(step.c_next + state(items[i]), one); });
+  }
+
+  template <bool Masked, class T>
+  GF_INLINE void write_h(const Item* items, const T& h) const {
     scatter(h, [&](int i, const V& one) {
       store(step.h_next + state(items[i]), one);
       if (step.y != nullptr) {
         const int64_t unit = items[i].group * W;
         V result = one;
         if constexpr (Masked) {
-          const auto here = [&](int) { return at(i); };
+          const auto here = [&](int) { return state(items[i]); };
           result = one * mask_values<V>(step.masks->output, 1, here);
         }
         store_first(step.y[items[i].row] + unit, result, static_cast<int>(weights.hidden - unit));
       }
     });
+  }
+
+  // The pointwise mathematics of the items of a T; h_parts are the recurrent products.
+  template <bool Masked, class T>
+  GF_INLINE void forward(const Item* items, const T (&h_parts)[kPlain]) const {
+    T x_parts[kPlain];
+    read_x(items, x_parts);
+    Gate<T> scan[kScans + 1];
+    read_scans(items, scan);
+    T h = read_state<T>(step.h, items);
+    T c = h;
+    if constexpr (Cell::kCellState) c = read_state<T>(step.c, items);
+    if (step.kept != nullptr) keep(items, x_parts, h_parts);
+    const PreActivations<T> a{x_parts, h_parts};
+    if constexpr (Masked) {
+      const auto at = [&](int i) { return state(items[i]); };
+      Regularized<Cell>::forward(a, scan, masks_of<T>(*step.masks, at), c, h);
+    } else {
+      Cell::forward(a, scan, c, h);
+    }
+    if constexpr (Cell::kCellState) write_c(items, c);
+    write_h<Masked>(items, h);
+  }
+
+  // The same of a cell with a cell state in two halves, c and then h of all items of a tile: h has
+  // to wait for c, and the processor does not look far enough ahead to do the next c meanwhile.
+  // What the cell makes of h in the first is not used, and so not compiled.
+  template <class T>
+  GF_INLINE void forward_c(const Item* items, const T (&h_parts)[kPlain]) const {
+    T x_parts[kPlain];
+    read_x(items, x_parts);
+    Gate<T> scan[kScans + 1];
+    read_scans(items, scan);
+    T c = read_state<T>(step.c, items);
+    T h = c;
+    if (step.kept != nullptr) keep(items, x_parts, h_parts);
+    Cell::forward(PreActivations<T>{x_parts, h_parts}, scan, c, h);
+    write_c(items, c);
+  }
+
+  template <class T>
+  GF_INLINE void forward_h(const Item* items, const T& h_part) const {
+    const T a = x_part<T>(items, Cell::kOutput) + h_part;
+    write_h<false>(items, output(a, read_state<T>(step.c_next, items)));
+  }
+
+  template <class T>
+  static GF_INLINE T h_part(const Tile& tile, int64_t first, int block) {
+    return gather<T>([&](int i) { return load(tile.sums + ((first + i) * kPlain + block) * W); });
   }
 
   template <bool Masked>
@@ -203,17 +254,26 @@ struct CellStep {
     const LayerWeights weights = given.weights;  // copies, which no store below can change
     const Step step = given.step;
     const CellStep self{weights, step};
+    constexpr bool kHalves = Cell::kCellState && !Masked;
     for_items(
         tile, [&](auto type, const Item* items, int64_t first) __attribute__((always_inline)) {
           using T = typename decltype(type)::type;
           T h_parts[kPlain];
 #pragma GCC unroll 8
-          for (int b = 0; b < kPlain; ++b) {
-            h_parts[b] =
-                gather<T>([&](int i) { return load(tile.sums + ((first + i) * kPlain + b) * W); });
+          for (int b = 0; b < kPlain; ++b) h_parts[b] = h_part<T>(tile, first, b);
+          if constexpr (kHalves) {
+            self.forward_c(items, h_parts);
+          } else {
+            self.template forward<Masked>(items, h_parts);
           }
-          self.template forward<Masked>(items, h_parts);
         });
+    if constexpr (kHalves) {
+      for_items(
+          tile, [&](auto type, const Item* items, int64_t first) __attribute__((always_inline)) {
+            using T = typename decltype(type)::type;
+            self.forward_h(items, h_part<T>(tile, first, Cell::kOutput));
+          });
+    }
   }
 
   static void run(const LayerWeights& weights, const Step& step, int64_t begin, int64_t end) {

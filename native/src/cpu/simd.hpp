@@ -167,6 +167,16 @@ GF_INLINE Pair times_pow2(const Pair& x, const Pair& shifted) {
   return {times_pow2(x.a, shifted.a), times_pow2(x.b, shifted.b)};
 }
 
+#if GF_ISA_IS_AVX512
+// One instruction in place of the template in cells/math.hpp, with the same bits.
+GF_INLINE V times_small_pow2(V a, V shifted) {
+  return {_mm512_scalef_ps(a.v, (shifted - V::set(0x1.8p23f)).v)};
+}
+GF_INLINE Pair times_small_pow2(const Pair& x, const Pair& shifted) {
+  return {times_small_pow2(x.a, shifted.a), times_small_pow2(x.b, shifted.b)};
+}
+#endif
+
 // ---- Words of 32 bits, which hold two bfloat16 or four int8 ------------------------------------
 
 // As many words as a V has lanes, in the compiler's own vectors.
