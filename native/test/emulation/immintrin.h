@@ -65,6 +65,17 @@ GF_EMULATED int signs(const Integers& a) {
   return _mm256_movemask_ps(_mm256_castsi256_ps(a.low)) |
          _mm256_movemask_ps(_mm256_castsi256_ps(a.high)) << 8;
 }
+// a 2^b for whole b, and NaN; in double both are exact, so that it is rounded once, as a float.
+GF_EMULATED Floats scalef(const Floats& a, const Floats& b) {
+  float from[16], power[16];
+  storeu(from, a);
+  storeu(power, b);
+  for (int i = 0; i < 16; ++i) {
+    const float b = power[i];
+    from[i] = b != b ? b : static_cast<float>(__builtin_ldexp(from[i], static_cast<int>(b)));
+  }
+  return loadu(from);
+}
 // Where a bit of the mask is set b, else a: the order of the real instruction's operands.
 GF_EMULATED Floats mask_blend(int mask, const Floats& a, const Floats& b) {
   float from[16], other[16];
@@ -95,6 +106,7 @@ GF_EMULATED Floats mask_blend(int mask, const Floats& a, const Floats& b) {
 #define _mm512_loadu_ps ::gatefuse::emulation::loadu
 #define _mm512_storeu_ps ::gatefuse::emulation::storeu
 #define _mm512_fmadd_ps ::gatefuse::emulation::fmadd
+#define _mm512_scalef_ps ::gatefuse::emulation::scalef
 #define _mm512_castps_si512 ::gatefuse::emulation::to_integers
 #define _mm512_castsi512_ps ::gatefuse::emulation::to_floats
 #define _mm512_cvtps_epi32 ::gatefuse::emulation::convert
