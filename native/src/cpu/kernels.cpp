@@ -156,31 +156,8 @@ struct CellStep {
   }
 
   template <class T>
-  GF_INLINE void read_x(const Item* items, T (&x_parts)[kPlain]) const {
-#pragma GCC unroll 8
-    for (int b = 0; b < kPlain; ++b) x_parts[b] = x_part<T>(items, b);
-  }
-
-  template <class T>
-  GF_INLINE void read_scans(const Item* items, Gate<T> (&scan)[kScans + 1]) const {
-#pragma GCC unroll 8
-    for (int s = 0; s < kScans; ++s) {
-      const auto gate = [&](int i) {
-        return step.scan + (items[i].row * kScans + s) * 2 * weights.padded + items[i].group * W;
-      };
-      scan[s] = {gather<T>([&](int i) { return load(gate(i)); }),
-                 gather<T>([&](int i) { return load(gate(i) + weights.padded); })};
-    }
-  }
-
-  template <class T>
   GF_INLINE T read_state(const float* states, const Item* items) const {
     return gather<T>([&](int i) { return load(states + state(items[i])); });
-  }
-
-  template <class T>
-  GF_INLINE void write_c(const Item* items, const T& c) const {
-    scatter(c, [&](int i, const V& one) { store(step.c_next + state(items[i]), one); });
   }
 
   template <bool Masked, class T>
@@ -199,13 +176,27 @@ struct CellStep {
     });
   }
 
-  // The pointwise mathematics of the items of a T; h_parts are the recurrent products.
+  // Cells with a cell state go through a tile twice, for c and then for h: h has to wait for c, and
+  // the processor does not look far enough ahead to make the next c meanwhile.
+  template <bool Masked>
+  static constexpr bool kTwice = Cell::kCellState && !Masked;
+
+  // The pointwise mathematics of the items of a T; h_parts are the recurrent products. Where the
+  // tile is gone through twice h is not used here, and so not compiled.
   template <bool Masked, class T>
   GF_INLINE void forward(const Item* items, const T (&h_parts)[kPlain]) const {
     T x_parts[kPlain];
-    read_x(items, x_parts);
+#pragma GCC unroll 8
+    for (int b = 0; b < kPlain; ++b) x_parts[b] = x_part<T>(items, b);
     Gate<T> scan[kScans + 1];
-    read_scans(items, scan);
+#pragma GCC unroll 8
+    for (int s = 0; s < kScans; ++s) {
+      const auto gate = [&](int i) {
+        return step.scan + (items[i].row * kScans + s) * 2 * weights.padded + items[i].group * W;
+      };
+      scan[s] = {gather<T>([&](int i) { return load(gate(i)); }),
+                 gather<T>([&](int i) { return load(gate(i) + weights.padded); })};
+    }
     T h = read_state<T>(step.h, items);
     T c = h;
     if constexpr (Cell::kCellState) c = read_state<T>(step.c, items);
@@ -217,24 +208,10 @@ struct CellStep {
     } else {
       Cell::forward(a, scan, c, h);
     }
-    if constexpr (Cell::kCellState) write_c(items, c);
-    write_h<Masked>(items, h);
-  }
-
-  // The same of a cell with a cell state in two halves, c and then h of all items of a tile: h has
-  // to wait for c, and the processor does not look far enough ahead to do the next c meanwhile.
-  // What the cell makes of h in the first is not used, and so not compiled.
-  template <class T>
-  GF_INLINE void forward_c(const Item* items, const T (&h_parts)[kPlain]) const {
-    T x_parts[kPlain];
-    read_x(items, x_parts);
-    Gate<T> scan[kScans + 1];
-    read_scans(items, scan);
-    T c = read_state<T>(step.c, items);
-    T h = c;
-    if (step.kept != nullptr) keep(items, x_parts, h_parts);
-    Cell::forward(PreActivations<T>{x_parts, h_parts}, scan, c, h);
-    write_c(items, c);
+    if constexpr (Cell::kCellState) {
+      scatter(c, [&](int i, const V& one) { store(step.c_next + state(items[i]), one); });
+    }
+    if constexpr (!kTwice<Masked>) write_h<Masked>(items, h);
   }
 
   template <class T>
@@ -254,20 +231,15 @@ struct CellStep {
     const LayerWeights weights = given.weights;  // copies, which no store below can change
     const Step step = given.step;
     const CellStep self{weights, step};
-    constexpr bool kHalves = Cell::kCellState && !Masked;
     for_items(
         tile, [&](auto type, const Item* items, int64_t first) __attribute__((always_inline)) {
           using T = typename decltype(type)::type;
           T h_parts[kPlain];
 #pragma GCC unroll 8
           for (int b = 0; b < kPlain; ++b) h_parts[b] = h_part<T>(tile, first, b);
-          if constexpr (kHalves) {
-            self.forward_c(items, h_parts);
-          } else {
-            self.template forward<Masked>(items, h_parts);
-          }
+          self.template forward<Masked>(items, h_parts);
         });
-    if constexpr (kHalves) {
+    if constexpr (kTwice<Masked>) {
       for_items(
           tile, [&](auto type, const Item* items, int64_t first) __attribute__((always_inline)) {
             using T = typename decltype(type)::type;

@@ -71,8 +71,8 @@ GF_EMULATED Floats scalef(const Floats& a, const Floats& b) {
   storeu(from, a);
   storeu(power, b);
   for (int i = 0; i < 16; ++i) {
-    const float b = power[i];
-    from[i] = b != b ? b : static_cast<float>(__builtin_ldexp(from[i], static_cast<int>(b)));
+    const float n = power[i];
+    from[i] = n != n ? n : static_cast<float>(__builtin_ldexp(from[i], static_cast<int>(n)));
   }
   return loadu(from);
 }
